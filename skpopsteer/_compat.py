@@ -1,0 +1,71 @@
+"""The one door to scikit-learn's private names and to optional packages.
+
+Everything imported here has kept its signature over scikit-learn 1.6 to 1.9; should a
+release move one of these names, this file is the only one to change.
+"""
+
+import importlib
+from types import ModuleType
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.metaestimators import available_if
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "InvalidParameterError",
+    "StrOptions",
+    "_fit_context",
+    "available_if",
+    "import_optional",
+    "validate_params",
+]
+
+
+def import_optional(module_name: str, extra: str) -> ModuleType:
+    """Import an optional package, or say which extra brings it.
+
+    Parameters
+    ----------
+    module_name : str
+        Name of the module to import, such as ``"matplotlib.pyplot"``.
+    extra : str
+        The extra of skpopsteer that installs it.
+
+    Returns
+    -------
+    ModuleType
+        The imported module.
+
+    Raises
+    ------
+    ImportError
+        When the package is not installed.
+
+    Examples
+    --------
+    >>> from skpopsteer._compat import import_optional
+    >>> import_optional("no_such_package", "plot")
+    Traceback (most recent call last):
+        ...
+    ImportError: `no_such_package` must be installed for this; it was not found. \
+Install it with: pip install "skpopsteer[plot]".
+    """
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        package = module_name.partition(".")[0]
+        # A dependency of the package that is missing is another fault: let it speak.
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise ImportError(
+            f"`{package}` must be installed for this; it was not found. "
+            f'Install it with: pip install "skpopsteer[{extra}]".'
+        ) from error

@@ -1,0 +1,218 @@
+"""Checks of what the caller hands over: interactions, held-out items, user ids.
+
+Every message is one line: the argument in backticks, what it must be, what came, what
+to do. Nothing here changes the caller's arrays.
+"""
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+from sklearn.utils.validation import check_array, validate_data
+
+__all__ = [
+    "canonical_csr",
+    "check_embeddings",
+    "check_interactions",
+    "check_popularity",
+    "check_user_ids",
+]
+
+
+def canonical_csr(X):
+    """Return a CSR array with sorted indices, no duplicates and no stored zeros.
+
+    Parameters
+    ----------
+    X : CSR array or matrix of shape (n_rows, n_columns)
+        Left as it is; the data are copied only where something must change.
+
+    Returns
+    -------
+    csr_array of shape (n_rows, n_columns)
+        Duplicates are summed.
+    """
+    shared = csr_array((X.data, X.indices, X.indptr), shape=X.shape, copy=False)
+    # scipy caches "is sorted" flags; on views of the caller's buffers it must look.
+    clean = shared.has_canonical_format and (X.data != 0).all()
+    if clean:
+        return shared
+    owned = shared.copy()
+    owned.sum_duplicates()
+    owned.eliminate_zeros()
+    return owned
+
+
+def check_interactions(estimator, X, *, reset, n_items=None):
+    """Validate an interaction matrix and return it as a canonical CSR array.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` and ``feature_names_in_`` when `reset` is true, and is
+        held to them otherwise.
+    X : array-like or sparse of shape (n_users, n_items)
+        Interactions, finite and not negative. Zero means no interaction.
+    reset : bool
+        True in ``fit``.
+    n_items : int, default=None
+        Required number of items, for hosts that know their catalogue before ``fit``.
+
+    Returns
+    -------
+    csr_array of shape (n_users, n_items)
+        float32 or float64, sorted indices, no duplicates, no stored zeros.
+
+    Raises
+    ------
+    ValueError
+        For negative or non-finite values, an empty matrix, or a wrong number of items.
+    """
+    _require_catalogue(estimator, X, n_items, reset)
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+    )
+    _require_finite_and_non_negative(X)
+    return canonical_csr(X if issparse(X) else csr_array(X))
+
+
+def _require_catalogue(estimator, X, n_items, reset):
+    """Say what to do about a wrong number of items, in scikit-learn's own words too."""
+    if n_items is None and not reset:
+        n_items = getattr(estimator, "n_features_in_", None)
+    shape = getattr(X, "shape", None)
+    if n_items is None or shape is None or len(shape) != 2 or shape[1] == n_items:
+        return
+    raise ValueError(
+        f"`X` must have one column per item of the catalogue ({n_items}); got X has "
+        f"{shape[1]} features, but {type(estimator).__name__} is expecting {n_items} "
+        "features as input. Use the item positions of the training matrix."
+    )
+
+
+def _require_finite_and_non_negative(X):
+    values = X.data if issparse(X) else X
+    if values.size == 0:
+        return
+    n_bad = int(np.count_nonzero(~np.isfinite(values)))
+    if n_bad:
+        raise ValueError(
+            f"`X` must hold finite interactions; got {n_bad} NaN or inf (infinity). "
+            "Drop those entries or replace them by 0."
+        )
+    lowest = values.min()
+    if lowest < 0:
+        # The second half is scikit-learn's wording, which its own checks look for.
+        raise ValueError(
+            f"`X` must hold interactions >= 0; got {lowest:g} (Negative values in data "
+            "passed to X). Remove those entries: 0 means no interaction."
+        )
+
+
+def check_user_ids(user_ids, n_rows, n_users=None):
+    """Validate the positions of trained users that go with the rows of ``X``.
+
+    Parameters
+    ----------
+    user_ids : array-like of shape (n_rows,)
+        Positions ``0 .. n_users - 1`` of the host's trained users.
+    n_rows : int
+        Rows of ``X``.
+    n_users : int, default=None
+        Number of users the host has vectors for; None leaves the range unchecked.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype int64
+    """
+    ids = np.asarray(user_ids)
+    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(
+            "`user_ids` must be a 1-D array of integer user positions; got an array of "
+            f"shape {ids.shape} and dtype {ids.dtype}. Map your ids to positions first."
+        )
+    if len(ids) != n_rows:
+        raise ValueError(
+            f"`user_ids` must name one user per row of `X` ({n_rows}); got {len(ids)}. "
+            "Pass the rows and their ids in the same order."
+        )
+    if n_users is not None and len(ids):
+        unknown = ids[(ids < 0) | (ids >= n_users)]
+        if len(unknown):
+            raise ValueError(
+                f"`user_ids` must be positions of trained users, 0 to {n_users - 1}; "
+                f"got unknown {unknown[:3].tolist()}. Leave `user_ids` out for new "
+                "users: their rows are folded in."
+            )
+    return ids.astype(np.int64, copy=False)
+
+
+def check_embeddings(name, embeddings, *, n_columns=None):
+    """Validate a table of embeddings and return it as float32.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    embeddings : array-like of shape (n_rows, d)
+        Copied only where the dtype is not float32 already.
+    n_columns : int, default=None
+        Required width.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, d), dtype float32
+    """
+    table = np.asarray(embeddings)
+    if table.ndim != 2 or table.dtype.kind not in "fiu" or 0 in table.shape:
+        raise ValueError(
+            f"`{name}` must be a 2-D table of numbers, one row each; got shape "
+            f"{table.shape} and dtype {table.dtype}. Pass an array (n_rows, d)."
+        )
+    if not np.isfinite(table).all():
+        raise ValueError(
+            f"`{name}` must hold finite numbers; got NaN or infinity. "
+            "Check the training of the host: it may have diverged."
+        )
+    if n_columns is not None and table.shape[1] != n_columns:
+        raise ValueError(
+            f"`{name}` must have {n_columns} columns, as the item embeddings have; got "
+            f"{table.shape[1]}. Pass tables of one and the same model."
+        )
+    return table.astype(np.float32, copy=False)
+
+
+def check_popularity(popularity):
+    """Validate interactions per item and return them as float64.
+
+    Parameters
+    ----------
+    popularity : array-like of shape (n_items,)
+        Finite, not negative.
+
+    Returns
+    -------
+    ndarray of shape (n_items,), dtype float64
+    """
+    popularity = check_array(
+        popularity,
+        ensure_2d=False,
+        dtype=np.float64,
+        ensure_all_finite=False,
+        input_name="popularity",
+    )
+    if popularity.ndim != 1:
+        raise ValueError(
+            "`popularity` must be 1-D, one number per item; got shape "
+            f"{popularity.shape}. item_popularity(X) makes it."
+        )
+    if not np.isfinite(popularity).all() or (popularity < 0).any():
+        raise ValueError(
+            "`popularity` must hold finite counts >= 0; got "
+            f"{popularity[~np.isfinite(popularity) | (popularity < 0)][0]:g}. "
+            "item_popularity(X) makes it."
+        )
+    return popularity

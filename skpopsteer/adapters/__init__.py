@@ -1,0 +1,17 @@
+"""Bridges to recommenders that are trained elsewhere: one file a foreign library."""
+
+from skpopsteer.adapters._array import ArrayRecommender
+from skpopsteer.adapters._as_recommender import as_recommender
+from skpopsteer.adapters._decomposition import DecompositionRecommender
+from skpopsteer.adapters._implicit import ImplicitRecommender
+from skpopsteer.adapters._sequences import rows_to_sequences
+from skpopsteer.adapters._torch import TorchRecommender
+
+__all__ = [
+    "ArrayRecommender",
+    "DecompositionRecommender",
+    "ImplicitRecommender",
+    "TorchRecommender",
+    "as_recommender",
+    "rows_to_sequences",
+]

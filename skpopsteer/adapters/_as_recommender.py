@@ -1,0 +1,101 @@
+"""One call that freezes a trained host of any kind."""
+
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skpopsteer.adapters._array import ArrayRecommender
+from skpopsteer.adapters._base import EmbeddingAdapter
+from skpopsteer.adapters._decomposition import DecompositionRecommender
+from skpopsteer.adapters._implicit import ImplicitRecommender
+
+
+def as_recommender(model):
+    """Wrap a trained recommender, frozen: nothing will ever train or copy it.
+
+    Parameters
+    ----------
+    model : object
+        - a trained factorisation of implicit (ALS, BPR, LMF);
+        - a fitted decomposition of scikit-learn (TruncatedSVD, NMF, PCA);
+        - a tuple ``(user_embeddings, item_embeddings)`` or
+          ``(user_embeddings, item_embeddings, item_bias)``;
+        - an adapter that holds a trained model, such as :class:`TorchRecommender` or
+          :class:`ArrayRecommender`;
+        - what this function returned before.
+
+    Returns
+    -------
+    FrozenEstimator
+        ``clone`` gives the same object and ``fit`` does nothing, so a grid search
+        neither copies nor retrains the host. Methods and attributes of the adapter are
+        reached through it.
+
+    Raises
+    ------
+    ValueError
+        For a model that is not trained.
+    TypeError
+        For a model without embeddings, and for a bare torch module, which does not tell
+        how it encodes users.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpopsteer.adapters import as_recommender
+    >>> U, V = np.eye(3, 2), np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> host = as_recommender((U, V))
+    >>> host.recommend(np.zeros((1, 3)), 2, user_ids=[0])
+    array([[0, 1]])
+    """
+    if isinstance(model, FrozenEstimator):
+        check_is_fitted(model)
+        return _frozen(model.estimator)
+    return _frozen(_wrap(model))
+
+
+def _wrap(model):
+    if isinstance(model, EmbeddingAdapter):
+        return model
+    if isinstance(model, tuple):
+        if len(model) not in (2, 3):
+            raise ValueError(
+                "`model` must be (user_embeddings, item_embeddings) or those and the "
+                f"item_bias; got a tuple of {len(model)}. Pass two or three arrays."
+            )
+        return ArrayRecommender(
+            model[0], model[1], item_bias=model[2] if len(model) == 3 else None
+        )
+    library = type(model).__module__.partition(".")[0]
+    if library == "implicit":
+        return ImplicitRecommender(model)
+    if isinstance(model, BaseEstimator) and hasattr(model, "inverse_transform"):
+        return DecompositionRecommender(model)
+    if hasattr(model, "parameters") and hasattr(model, "modules"):
+        raise TypeError(
+            "`model` must tell how users are encoded; got a bare torch module "
+            f"{type(model).__name__}. Use as_recommender(TorchRecommender(module, "
+            "encoder=..., item_embeddings=...))."
+        )
+    raise TypeError(
+        "`model` must be a recommender with embeddings (implicit, scikit-learn, two "
+        f"arrays, an adapter); got {type(model).__name__}. Wrap its tables: "
+        "as_recommender((user_embeddings, item_embeddings))."
+    )
+
+
+def _frozen(adapter):
+    if not isinstance(adapter, EmbeddingAdapter):
+        raise TypeError(
+            "`model` must be a recommender with embeddings; got a frozen "
+            f"{type(adapter).__name__}. Pass the trained model itself."
+        )
+    if not adapter.__sklearn_is_fitted__():
+        raise ValueError(
+            "`model` must be trained; got an untrained host in "
+            f"{type(adapter).__name__}. Train it first, or use the adapter itself: its "
+            "fit trains a copy."
+        )
+    adapter._n_items()
+    _ = adapter.item_bias_
+    return FrozenEstimator(adapter)

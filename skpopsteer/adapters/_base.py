@@ -1,0 +1,212 @@
+"""What all adapters share: encode users, decode against item embeddings, stay frozen."""
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from skpopsteer._validation import check_interactions, check_user_ids
+from skpopsteer.base import RecommenderMixin
+
+
+class EmbeddingAdapter(
+    RecommenderMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Base of the bridges to foreign recommenders.
+
+    A subclass says whether it holds a trained model (``_holds_trained_model``), trains
+    one (``_train``), and gives `item_embeddings_`, `item_bias_`, `user_embeddings_` and
+    ``_fold_in``. `item_bias_` and `user_embeddings_` may be None.
+    """
+
+    #: Whether `decode` is anything but a product with `item_embeddings_`.
+    has_nonlinear_decode = False
+    #: Whether rows of interactions can be turned into embeddings.
+    folds_in = True
+
+    def fit(self, X, y=None):
+        """Train a copy of the host's model.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            Fitted adapter; the model passed in is left as it was.
+
+        Raises
+        ------
+        ValueError
+            When the adapter holds a trained model, which is never trained again.
+        """
+        if self._holds_trained_model():
+            raise ValueError(
+                "`fit` must be called on an untrained host only; got "
+                f"{type(self).__name__} holding a trained model. Wrap it with "
+                "as_recommender(...): frozen, its `fit` leaves the model alone."
+            )
+        self._validate_params()
+        self._train(check_interactions(self, X, reset=True))
+        # Converted now, so that nothing is stored on the estimator when it predicts.
+        _ = self.item_embeddings_, self.item_bias_
+        return self
+
+    def encode_users(self, X, user_ids=None):
+        """Return one embedding per row.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users, whose trained vectors are looked up. None folds
+            every row in from its interactions, never by position.
+
+        Returns
+        -------
+        ndarray of shape (n_users, d), dtype float32
+            A new array.
+
+        Raises
+        ------
+        ValueError
+            For unknown ids, and without ids where the host cannot fold in.
+        """
+        check_is_fitted(self)
+        return self._encode(self._check_X(X), user_ids)
+
+    def transform(self, X):
+        """Return one embedding per row, folded in: ``encode_users(X)``.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions.
+
+        Returns
+        -------
+        ndarray of shape (n_users, d), dtype float32
+        """
+        return self.encode_users(X)
+
+    def decode(self, U):
+        """Score every item for every embedding.
+
+        Parameters
+        ----------
+        U : array-like of shape (n_rows, d)
+            User embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_items), dtype float32
+            ``U @ item_embeddings_.T + item_bias_``, unless the host decodes otherwise.
+        """
+        check_is_fitted(self)
+        scores = np.asarray(U, dtype=np.float32) @ self.item_embeddings_.T
+        if self.item_bias_ is not None:
+            scores += self.item_bias_
+        return scores
+
+    def __sklearn_is_fitted__(self):
+        return self._holds_trained_model() or hasattr(self, "n_features_in_")
+
+    def __sklearn_clone__(self):
+        # A trained model is shared, never copied; the shell around it is new, so that
+        # parameters set on the clone do not reach the caller's adapter.
+        if self._holds_trained_model():
+            return type(self)(**self.get_params(deep=False))
+        return super().__sklearn_clone__()
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_tables"}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self.item_embeddings_.shape[1]
+
+    def _table(self, name, source, convert):
+        """Convert a table of the host once, for as long as the host holds that table."""
+        tables = self.__dict__.setdefault("_tables", {})
+        if name not in tables or tables[name][0] is not source:
+            tables[name] = (source, convert(source))
+        return tables[name][1]
+
+    def _n_items(self):
+        return self.item_embeddings_.shape[0]
+
+    def _check_X(self, X):
+        return check_interactions(self, X, reset=False, n_items=self._n_items())
+
+    def _encode(self, X, user_ids):
+        if user_ids is None:
+            return self._fold_in(X)
+        table = self.user_embeddings_
+        if table is None:
+            raise ValueError(
+                "`user_ids` must be None for a host without a table of users; got "
+                f"{len(np.atleast_1d(user_ids))} ids. Its rows are always folded in."
+            )
+        return table[check_user_ids(user_ids, X.shape[0], len(table))]
+
+    def _block_scores(self, encoded, X, turned):
+        return self.decode(encoded)
+
+
+def ridge_fold_in(X, item_embeddings, regularization, length=None):
+    """Solve for the user embeddings that reproduce rows of interactions best.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_rows, n_items)
+        Interactions.
+    item_embeddings : ndarray of shape (n_items, d)
+        V.
+    regularization : float
+        Ridge penalty in units of the mean of diag(VᵀV), so that it does not depend on
+        the scale of the host.
+    length : float, default=None
+        Give every embedding this length (empty rows stay 0); None leaves the lengths of
+        the solution.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, d), dtype float32
+
+    Notes
+    -----
+    ``u = (VᵀV + λI)⁻¹ Vᵀx``: one d x d factorisation for all rows, then linear in the
+    entries of X. Where the host was trained with another objective than least squares
+    the solution's direction is useful but its length is on another scale than trained
+    embeddings: an item bias would then weigh too much or too little, hence `length`.
+    """
+    V = item_embeddings.astype(np.float64)
+    gram = V.T @ V
+    d = len(gram)
+    gram[np.diag_indices(d)] += regularization * max(np.trace(gram) / d, 1e-12)
+    U = np.linalg.solve(gram, (X @ V).T).T
+    if length is not None:
+        norms = np.linalg.norm(U, axis=1, keepdims=True)
+        U *= length / np.where(norms > 0, norms, 1.0)
+    return U.astype(np.float32)
+
+
+def median_length(embeddings):
+    """Return the median length of the rows of a table, or None without a table."""
+    if embeddings is None:
+        return None
+    return float(np.median(np.linalg.norm(embeddings, axis=1)))

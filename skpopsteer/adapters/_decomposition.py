@@ -1,0 +1,116 @@
+"""Bridge to scikit-learn's decompositions used as recommenders."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from skpopsteer._compat import HasMethods, Interval
+from skpopsteer.adapters._base import EmbeddingAdapter
+
+
+class DecompositionRecommender(EmbeddingAdapter):
+    """Recommender that reconstructs the interactions with a decomposition.
+
+    Users are ``decomposition.transform(X)``, items the columns of ``components_``, and a
+    score is the reconstructed entry.
+
+    Parameters
+    ----------
+    decomposition : estimator
+        A linear decomposition of scikit-learn with `components_`, such as
+        :class:`~sklearn.decomposition.TruncatedSVD`, :class:`~sklearn.decomposition.NMF`
+        or :class:`~sklearn.decomposition.PCA` without whitening. A fitted one is used as
+        it is (freeze it with :func:`as_recommender`); ``fit`` trains a clone of an
+        unfitted one.
+    n_recommendations : int, default=10
+        Length of the lists.
+
+    Attributes
+    ----------
+    decomposition_ : estimator
+        The fitted decomposition.
+    item_embeddings_ : ndarray of shape (n_items, d), dtype float32
+        Transposed components.
+    item_bias_ : ndarray of shape (n_items,), dtype float32, or None
+        Column means, where the decomposition centres (PCA).
+
+    See Also
+    --------
+    as_recommender : Freeze a trained host of any kind.
+
+    Notes
+    -----
+    There is no table of users: rows are always folded in, so `user_ids` is refused.
+    The iterative solver of NMF starts from the mean of what it is given, so an embedding
+    depends slightly (its `tol`) on the rows it is encoded with.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import TruncatedSVD
+    >>> from skpopsteer.adapters import DecompositionRecommender
+    >>> from skpopsteer.datasets import make_interactions
+    >>> X = make_interactions(100, 50, random_state=0).X
+    >>> host = DecompositionRecommender(TruncatedSVD(8, random_state=0)).fit(X)
+    >>> host.predict(X).shape
+    (100, 10)
+    """
+
+    _required_parameters = ["decomposition"]  # noqa: RUF012
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "decomposition": [HasMethods(["fit", "transform"])],
+        "n_recommendations": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    #: No table of trained users: every row is folded in.
+    user_embeddings_ = None
+
+    def __init__(self, decomposition, *, n_recommendations=10):
+        self.decomposition = decomposition
+        self.n_recommendations = n_recommendations
+
+    @property
+    def decomposition_(self):
+        """The fitted decomposition: the one passed in, or the clone ``fit`` trained."""
+        if self._holds_trained_model():
+            return self.decomposition
+        check_is_fitted(self)
+        return self._trained
+
+    @property
+    def item_embeddings_(self):
+        """Transposed components, of shape (n_items, d)."""
+        return self._table(
+            "components",
+            self.decomposition_.components_,
+            lambda components: np.asarray(components, dtype=np.float32).T,
+        )
+
+    @property
+    def item_bias_(self):
+        """Column means of shape (n_items,) where the decomposition centres, or None."""
+        mean = getattr(self.decomposition_, "mean_", None)
+        return None if mean is None else np.asarray(mean, dtype=np.float32).ravel()
+
+    def _holds_trained_model(self):
+        return hasattr(self.decomposition, "components_")
+
+    def _train(self, X):
+        if getattr(self.decomposition, "whiten", False):
+            raise ValueError(
+                "`decomposition` must not whiten, or the components are no item "
+                f"embeddings; got {self.decomposition!r}. Set whiten=False."
+            )
+        trained = clone(self.decomposition).fit(X)
+        if not hasattr(trained, "components_"):
+            raise ValueError(
+                "`decomposition` must have components_ after fit, a host without "
+                f"embeddings cannot be steered; got {type(trained).__name__}. "
+                "TruncatedSVD and NMF have them."
+            )
+        self._trained = trained
+
+    def _fold_in(self, X):
+        return self.decomposition_.transform(X).astype(np.float32, copy=False)

@@ -1,0 +1,186 @@
+"""Bridge to the library implicit: ALS, BPR and logistic matrix factorisation."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from skpopsteer._compat import HasMethods, Interval
+from skpopsteer.adapters._base import EmbeddingAdapter, median_length, ridge_fold_in
+
+#: Columns behind the factors: BPR appends the item bias (users hold 1 there), LMF the
+#: item bias and, behind it, the user bias (items hold 1 there).
+_EXTRA_COLUMNS = {
+    "AlternatingLeastSquares": 0,
+    "BayesianPersonalizedRanking": 1,
+    "LogisticMatrixFactorization": 2,
+}
+
+
+class ImplicitRecommender(EmbeddingAdapter):
+    """Bridge to a matrix factorisation of the library implicit.
+
+    The extra columns BPR and LMF append to their factors are split off: the item bias
+    becomes `item_bias_`; LMF's user bias, the same for all items of a user, changes no
+    list and is left out of the scores.
+
+    Parameters
+    ----------
+    model : AlternatingLeastSquares, BayesianPersonalizedRanking or \
+LogisticMatrixFactorization
+        A trained model is used as it is (freeze it with :func:`as_recommender`);
+        an untrained one is copied and trained by ``fit``.
+    regularization : float, default=0.1
+        Ridge penalty for folding rows into BPR and LMF, in units of the mean squared
+        column norm of the item factors. ALS folds in with its own solver.
+    n_recommendations : int, default=10
+        Length of the lists.
+
+    Attributes
+    ----------
+    model_ : object
+        The trained model of implicit.
+    item_embeddings_ : ndarray of shape (n_items, d), dtype float32
+        Item factors without extra columns.
+    item_bias_ : ndarray of shape (n_items,), dtype float32, or None
+        Item bias of BPR and LMF.
+    user_embeddings_ : ndarray of shape (n_users, d), dtype float32
+        User factors without extra columns.
+
+    See Also
+    --------
+    as_recommender : Freeze a trained host of any kind.
+
+    Notes
+    -----
+    ALS folds a row in exactly as ``recommend(..., recalculate_user=True)`` of implicit
+    does. BPR and LMF have no such solver: the direction of the embedding is the ridge
+    solution on the row, its length the median length of the trained users. ``fit``
+    limits BLAS to one thread while implicit trains, as that library asks for.
+
+    References
+    ----------
+    .. [1] Y. Hu, Y. Koren and C. Volinsky, "Collaborative Filtering for Implicit Feedback
+       Datasets", ICDM 2008, doi:10.1109/ICDM.2008.22.
+    .. [2] S. Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback",
+       UAI 2009, arXiv:1205.2618.
+    .. [3] C. C. Johnson, "Logistic Matrix Factorization for Implicit Feedback Data",
+       NIPS 2014 workshop.
+
+    Examples
+    --------
+    >>> from implicit.als import AlternatingLeastSquares
+    >>> from skpopsteer.adapters import ImplicitRecommender
+    >>> from skpopsteer.datasets import make_interactions
+    >>> X = make_interactions(100, 50, random_state=0).X
+    >>> model = AlternatingLeastSquares(factors=8, random_state=0)
+    >>> host = ImplicitRecommender(model, n_recommendations=5).fit(X)
+    >>> host.predict(X).shape
+    (100, 5)
+    """
+
+    _required_parameters = ["model"]  # noqa: RUF012
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "model": [HasMethods(["fit", "recommend"])],
+        "regularization": [Interval(Real, 0, None, closed="left")],
+        "n_recommendations": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, model, *, regularization=0.1, n_recommendations=10):
+        self.model = model
+        self.regularization = regularization
+        self.n_recommendations = n_recommendations
+
+    @property
+    def model_(self):
+        """The trained model: the one passed in, or the copy that ``fit`` trained."""
+        if self._holds_trained_model():
+            return self.model
+        check_is_fitted(self)
+        return self._trained
+
+    @property
+    def item_embeddings_(self):
+        """Item factors without extra columns, of shape (n_items, d)."""
+        return self._factors("item_factors")
+
+    @property
+    def user_embeddings_(self):
+        """User factors without extra columns, of shape (n_users, d)."""
+        return self._factors("user_factors")
+
+    @property
+    def item_bias_(self):
+        """Item bias of shape (n_items,), or None for ALS."""
+        n_extra = _count_extra_columns(self.model)
+        if not n_extra:
+            return None
+        return self._table(
+            "item_bias",
+            self.model_.item_factors,
+            lambda factors: _to_numpy(factors)[:, -n_extra].copy(),
+        )
+
+    def _factors(self, name):
+        n_extra = _count_extra_columns(self.model)
+        return self._table(
+            name,
+            getattr(self.model_, name),
+            lambda factors: _without_last_columns(_to_numpy(factors), n_extra),
+        )
+
+    def _holds_trained_model(self):
+        return getattr(self.model, "item_factors", None) is not None
+
+    def _train(self, X):
+        _count_extra_columns(self.model)
+        model = copy.deepcopy(self.model)
+        with threadpool_limits(1, "blas"):
+            model.fit(_to_csr_matrix(X), show_progress=False)
+        self._trained = model
+
+    def _fold_in(self, X):
+        if _count_extra_columns(self.model):
+            length = median_length(self.user_embeddings_)
+            V = self.item_embeddings_
+            return ridge_fold_in(X, V, self.regularization, length)
+        # The solver caches V'V on the model it belongs to: on this shell, not on the
+        # caller's model.
+        model = copy.copy(self.model_)
+        with threadpool_limits(1, "blas"):
+            return model.recalculate_user(np.arange(X.shape[0]), _to_csr_matrix(X))
+
+
+def _count_extra_columns(model):
+    name = type(model).__name__
+    if name not in _EXTRA_COLUMNS:
+        raise ValueError(
+            "`model` must be a factorisation of implicit with embeddings "
+            f"({', '.join(_EXTRA_COLUMNS)}); got {name}. Neighbourhood models have no "
+            "embeddings to steer."
+        )
+    return _EXTRA_COLUMNS[name]
+
+
+def _to_numpy(factors):
+    return factors.to_numpy() if hasattr(factors, "to_numpy") else factors
+
+
+def _without_last_columns(factors, n_columns):
+    return factors[:, : factors.shape[1] - n_columns]
+
+
+def _to_csr_matrix(X):
+    """Convert to what implicit accepts: a csr_matrix of float32 with int32 indices."""
+    return csr_matrix(
+        (
+            X.data.astype(np.float32),
+            X.indices.astype(np.int32),
+            X.indptr.astype(np.int32),
+        ),
+        shape=X.shape,
+    )

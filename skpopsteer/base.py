@@ -1,0 +1,347 @@
+"""What makes an estimator a recommender: lists, scores and accuracy from two hooks."""
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+from sklearn.utils.validation import check_is_fitted
+
+from skpopsteer._validation import canonical_csr, check_interactions, check_user_ids
+from skpopsteer.metrics import ndcg
+from skpopsteer.topk import merge_lists, row_blocks, top_k
+
+__all__ = ["PostHocMixin", "RecommenderMixin"]
+
+
+class RecommenderMixin:
+    """Mixin for everything that turns rows of interactions into lists of items.
+
+    A subclass gives two hooks, both on validated input:
+
+    - ``_encode(X, user_ids)``: what is known of every row, one row each;
+    - ``_block_scores(encoded, X, turned)``: a new array of scores (n_rows, n_items)
+      for a block of those rows.
+
+    `turned` is what ``_turn(strength)`` made of the strength, once for all blocks.
+    Scores are made block by block: no method but ``decision_function`` ever holds
+    n_users x n_items of them.
+    """
+
+    # A scorer or meta-estimator of scikit-learn may look for required arguments here.
+    _required_parameters = ["recommender"]  # noqa: RUF012
+
+    def predict(self, X, user_ids=None):
+        """Recommend `n_recommendations` unseen items to every row.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users, to use their trained vectors. None folds every
+            row in from its interactions.
+
+        Returns
+        -------
+        ndarray of shape (n_users, n_recommendations), dtype int64
+            Item positions, best first, padded with -1.
+        """
+        return self.recommend(X, user_ids=user_ids)
+
+    def recommend(
+        self,
+        X,
+        n_recommendations=None,
+        *,
+        exclude_seen=True,
+        candidates=None,
+        exclude=None,
+        user_ids=None,
+        return_scores=False,
+    ):
+        """Recommend items to every row.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions.
+        n_recommendations : int, default=None
+            Length of the lists; None takes the estimator's own.
+        exclude_seen : bool, default=True
+            Leave out the items a row holds already.
+        candidates : array-like of shape (n,), sparse (n_users, n_items) or list of \
+lists, default=None
+            The only items allowed: item positions for everybody, or one row each.
+        exclude : same forms as `candidates`, default=None
+            Items to leave out.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users; None folds every row in.
+        return_scores : bool, default=False
+            Return the scores too.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_users, n_recommendations), dtype int64
+            Item positions, best first; equal scores by position; padded with -1.
+        scores : ndarray of shape (n_users, n_recommendations), dtype float32
+            Only with `return_scores`; -inf where padded.
+
+        Notes
+        -----
+        Linear in users and in items; memory is bounded by a block of users.
+        """
+        return self._recommend(
+            X, n_recommendations, exclude_seen, candidates, exclude, user_ids,
+            return_scores,
+        )  # fmt: skip
+
+    def decision_function(self, X, user_ids=None):
+        """Score every item for every row, seen items included.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users; None folds every row in.
+
+        Returns
+        -------
+        ndarray of shape (n_users, n_items), dtype float32
+            This is the one method that holds all scores at once.
+        """
+        X, encoded, turned = self._prepare(X, user_ids, None)
+        scores = np.empty(X.shape, dtype=np.float32)
+        for rows in row_blocks(*X.shape):
+            scores[rows] = self._block_scores(encoded[rows], X[rows], turned)
+        return scores
+
+    def score(self, X, y, user_ids=None):
+        """Return NDCG at `n_recommendations` of the held-out interactions.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions the recommender sees.
+        y : CSR of shape (n_users, n_items) or array-like of shape (n_users,)
+            Held-out interactions, or one held-out item position a user, -1 for none.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users; None folds every row in.
+
+        Returns
+        -------
+        float
+            In [0, 1], higher is better; users without held-out items are left out.
+        """
+        return ndcg(y, self.predict(X, user_ids=user_ids))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _check_X(self, X):
+        """Validate X; hosts that know their catalogue before `fit` override this."""
+        return check_interactions(self, X, reset=False)
+
+    def _prepare(self, X, user_ids, strength):
+        check_is_fitted(self)
+        X = self._check_X(X)
+        if user_ids is not None:
+            user_ids = check_user_ids(user_ids, X.shape[0])
+        return X, self._encode(X, user_ids), self._turn(strength)
+
+    def _turn(self, strength):
+        """Prepare whatever depends on the strength and not on the rows."""
+        return strength
+
+    def _recommend(
+        self,
+        X,
+        n_recommendations,
+        exclude_seen,
+        candidates,
+        exclude,
+        user_ids,
+        return_scores,
+        strength=None,
+    ):
+        X, encoded, turned = self._prepare(X, user_ids, strength)
+        n_items = X.shape[1]
+        k = _check_length(n_recommendations, self.n_recommendations)
+        forbidden = [X] if exclude_seen else []
+        if exclude is not None:
+            forbidden.append(_check_item_lists("exclude", exclude, X.shape))
+        if candidates is not None:
+            candidates = _check_item_lists("candidates", candidates, X.shape)
+        ids = np.empty((X.shape[0], k), dtype=np.int64)
+        values = np.empty((X.shape[0], k), dtype=np.float32)
+        for rows in row_blocks(X.shape[0], n_items):
+
+            def allow(scores, rows=rows):
+                for mask in forbidden:
+                    _forbid(scores, _rows_of(mask, rows))
+                if candidates is None:
+                    return scores
+                return _only(scores, _rows_of(candidates, rows))
+
+            ids[rows], values[rows] = self._block_lists(
+                encoded[rows], X[rows], turned, k, allow
+            )
+        return (ids, values) if return_scores else ids
+
+    def _block_lists(self, encoded, X, turned, k, allow):
+        return top_k(allow(_checked(self._block_scores(encoded, X, turned))), k)
+
+
+class PostHocMixin(RecommenderMixin):
+    """Mixin for what changes the lists of a host: a strength, and the host's top kept.
+
+    A subclass gives ``_host_block_scores(encoded, X)``, the host's own scores, beside
+    the hooks of :class:`RecommenderMixin`.
+    """
+
+    def recommend(
+        self,
+        X,
+        n_recommendations=None,
+        *,
+        exclude_seen=True,
+        candidates=None,
+        exclude=None,
+        strength=None,
+        user_ids=None,
+        return_scores=False,
+    ):
+        """Recommend items to every row.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions.
+        n_recommendations : int, default=None
+            Length of the lists; None takes the estimator's own.
+        exclude_seen : bool, default=True
+            Leave out the items a row holds already.
+        candidates : array-like of shape (n,), sparse (n_users, n_items) or list of \
+lists, default=None
+            The only items allowed: item positions for everybody, or one row each.
+        exclude : same forms as `candidates`, default=None
+            Items to leave out.
+        strength : float, default=None
+            Used for every knob in this call instead of the estimator's own strengths;
+            0 gives the lists of the host. Nothing is fitted again.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users; None folds every row in.
+        return_scores : bool, default=False
+            Return the scores too. They are the changed ones, so with `keep_top` they do
+            not descend from the kept items to the rest.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_users, n_recommendations), dtype int64
+            Item positions, best first; equal scores by position; padded with -1.
+        scores : ndarray of shape (n_users, n_recommendations), dtype float32
+            Only with `return_scores`; -inf where padded.
+
+        Notes
+        -----
+        Linear in users and in items; memory is bounded by a block of users.
+        """
+        return self._recommend(
+            X, n_recommendations, exclude_seen, candidates, exclude, user_ids,
+            return_scores, strength,
+        )  # fmt: skip
+
+    def _block_lists(self, encoded, X, turned, k, allow):
+        scores = allow(_checked(self._block_scores(encoded, X, turned)))
+        ids, values = top_k(scores, k)
+        if not self.keep_top:
+            return ids, values
+        host_ids, _ = top_k(allow(self._host_block_scores(encoded, X)), k)
+        ids = merge_lists(host_ids, ids, self.keep_top)
+        values = np.take_along_axis(scores, np.maximum(ids, 0), axis=1)
+        return ids, np.where(ids == -1, -np.inf, values)
+
+
+def _check_length(n_recommendations, default):
+    k = default if n_recommendations is None else n_recommendations
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(
+            f"`n_recommendations` must be an integer >= 1; got {k!r}. "
+            "It is the length of every list."
+        )
+    return int(k)
+
+
+def _check_item_lists(name, lists, shape):
+    """Turn lists into a CSR mask, or a boolean vector where all users share one."""
+    n_users, n_items = shape
+    if issparse(lists):
+        if lists.shape != shape:
+            raise ValueError(
+                f"`{name}` must have the shape of `X`, {shape}; got {lists.shape}. "
+                "Pass one row per user, or item positions for everybody."
+            )
+        return canonical_csr(lists.tocsr())
+    per_user = len(lists) > 0 and np.ndim(lists[0]) == 1
+    if not per_user:
+        mask = np.zeros(n_items, dtype=bool)
+        mask[_check_items(name, lists, n_items)] = True
+        return mask
+    if len(lists) != n_users:
+        raise ValueError(
+            f"`{name}` must hold one list per row of `X` ({n_users}); got {len(lists)}. "
+            "Pass one flat list to use it for everybody."
+        )
+    rows = [_check_items(name, row, n_items) for row in lists]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    ones = np.ones(indptr[-1], dtype=np.float32)
+    return canonical_csr(csr_array((ones, np.concatenate(rows), indptr), shape=shape))
+
+
+def _check_items(name, items, n_items):
+    """Return item positions without padding, so that earlier lists can be passed on."""
+    items = np.asarray(items)
+    if items.size and not np.issubdtype(items.dtype, np.integer):
+        raise ValueError(
+            f"`{name}` must hold integer item positions; got dtype {items.dtype}. "
+            "Map your ids to positions first."
+        )
+    items = items[items != -1].astype(np.int64)
+    wrong = items[(items < 0) | (items >= n_items)]
+    if len(wrong):
+        raise ValueError(
+            f"`{name}` must hold item positions 0 to {n_items - 1}; got {wrong[0]}. "
+            "Map your ids to positions first."
+        )
+    return items
+
+
+def _checked(scores):
+    if np.isnan(scores).any():
+        raise ValueError(
+            "`recommender` must give scores that are numbers; got NaN. "
+            "Check the training of the host: it may have diverged."
+        )
+    return scores
+
+
+def _rows_of(mask, rows):
+    return mask[rows] if issparse(mask) else mask
+
+
+def _positions(mask):
+    if not issparse(mask):
+        return slice(None), np.flatnonzero(mask)
+    return np.repeat(np.arange(mask.shape[0]), np.diff(mask.indptr)), mask.indices
+
+
+def _forbid(scores, mask):
+    scores[_positions(mask)] = -np.inf
+
+
+def _only(scores, mask):
+    allowed = np.full_like(scores, -np.inf)
+    positions = _positions(mask)
+    allowed[positions] = scores[positions]
+    return allowed

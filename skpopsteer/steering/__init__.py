@@ -1,0 +1,5 @@
+"""Turn neurons like knobs and recommend from what comes out."""
+
+from skpopsteer.steering._steered import SteeredRecommender
+
+__all__ = ["SteeredRecommender"]

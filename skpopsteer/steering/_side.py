@@ -1,0 +1,172 @@
+"""One side of a recommender, users or items: its neurons, and how they move rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import has_fit_parameter
+
+from skpopsteer.steering._rules import RULES, Codes
+
+__all__ = ["SteeredSide"]
+
+#: Activations held at once. 2**23 float32 are 32 MiB, of which a rule needs a few.
+_BLOCK_ACTIVATIONS = 2**23
+
+
+@dataclass
+class SteeredSide:
+    """Fitted probe and selector of one side, with the statistics the rules need.
+
+    Attributes
+    ----------
+    probe, selector : estimator
+        Fitted.
+    scales : ndarray of shape (n_neurons,)
+        Standard deviation of every neuron's pre-activation.
+    peaks : ndarray of shape (n_neurons,)
+        Largest activation of every neuron over the real rows.
+    """
+
+    probe: Any
+    selector: Any
+    scales: np.ndarray
+    peaks: np.ndarray
+
+    @classmethod
+    def fit(cls, probe, selector, *, rows, group_rows, groups, shift_scale):
+        """Select neurons on grouped rows and measure them on real ones.
+
+        Parameters
+        ----------
+        probe : fitted probe
+        selector : unfitted selector
+        rows : ndarray of shape (n_rows, d)
+            Embeddings of real users, or of the items.
+        group_rows : ndarray of shape (n, d)
+            Embeddings that the groups are made of.
+        groups : ndarray of shape (n,)
+            +1 head, 0 ignored, -1 tail.
+        shift_scale : {"real", "own", "opposite"}
+            Rows the standard deviations are taken over.
+        """
+        pre, peaks = _measure(probe, group_rows)
+        real_scales, real_peaks = _deviations_and_peaks(probe, rows)
+        fit_params = {}
+        if has_fit_parameter(selector, "activations"):
+            fit_params["activations"] = np.maximum(peaks, real_peaks)[None, :]
+        selector = selector.fit(pre, groups, **fit_params)
+        weights = getattr(selector, "steering_weights_", None)
+        if weights is None:
+            raise TypeError(
+                "`selector` must have steering_weights_ after fit; got "
+                f"{type(selector).__name__}. Use PopularityNeuronSelector."
+            )
+        scales = real_scales
+        if shift_scale != "real":
+            scales = _group_scales(pre, groups, weights, shift_scale)
+        return cls(probe, selector, scales.astype(np.float32), real_peaks)
+
+    def push(self, strength, unpopular_strength):
+        """Return how far every neuron is turned: popular ones down, others up."""
+        weights = self.selector.steering_weights_
+        strengths = np.where(weights > 0, strength, unpopular_strength)
+        return (-strengths * weights).astype(np.float32)
+
+    def move(self, rows, push, *, rule, reconstruction, factors=None):
+        """Return steered embeddings of some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, d), dtype float32
+            Left as they are.
+        push : ndarray of shape (n_neurons,)
+            Of :meth:`push`.
+        rule : {"shift", "scale", "clamp"}
+        reconstruction : {"residual", "replace"}
+            Keep the error of the autoencoder, or return its reconstruction.
+        factors : ndarray of shape (n_rows,), default=None
+            Multiplies `push`, per row.
+        """
+        moves = push.any() and (factors is None or factors.any())
+        if reconstruction == "residual" and not moves:
+            return rows
+        step = max(1, _BLOCK_ACTIVATIONS // len(push))
+        moved = np.empty_like(rows)
+        for start in range(0, len(rows), step):
+            block = slice(start, start + step)
+            turned = push[None, :]
+            if factors is not None:
+                turned = turned * factors[block, None]
+            codes = encode(self.probe, rows[block])
+            steered = codes.active
+            if moves:
+                steered = RULES[rule](codes, turned, self.scales, self.peaks)
+            if reconstruction == "replace":
+                moved[block] = self.probe.inverse_transform(steered)
+            else:
+                moved[block] = rows[block] + self._decode_change(codes.active, steered)
+        return moved
+
+    def _decode_change(self, before, after):
+        """Decode a difference of activations; the decoder's bias cancels."""
+        decoder = getattr(self.probe, "decoder_weights_", None)
+        if decoder is not None:
+            return (after - before) @ decoder
+        return self.probe.inverse_transform(after) - self.probe.inverse_transform(
+            before
+        )
+
+
+def encode(probe, rows):
+    """Return the codes of some rows, whatever kind of probe it is."""
+    if hasattr(probe, "pre_activations") and hasattr(probe, "activate"):
+        pre = probe.pre_activations(rows)
+        return Codes(pre, probe.activate(pre), probe.activate)
+    Z = probe.transform(rows)
+    Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=np.float32)
+    return Codes(Z, Z, lambda steered: steered)
+
+
+def _blocks(rows, n_neurons):
+    step = max(1, _BLOCK_ACTIVATIONS // n_neurons)
+    return (rows[start : start + step] for start in range(0, len(rows), step))
+
+
+def _measure(probe, rows):
+    """Return all pre-activations and every neuron's largest activation."""
+    n_neurons = encode(probe, rows[:1]).pre.shape[1]
+    pre, peaks = [], np.full(n_neurons, -np.inf, dtype=np.float32)
+    for block in _blocks(rows, n_neurons):
+        codes = encode(probe, block)
+        pre.append(codes.pre)
+        peaks = np.maximum(peaks, codes.active.max(axis=0))
+    return np.concatenate(pre), peaks
+
+
+def _deviations_and_peaks(probe, rows):
+    """Return standard deviations of pre-activations, summed in float64, and peaks."""
+    n_neurons = encode(probe, rows[:1]).pre.shape[1]
+    peaks = np.full(n_neurons, -np.inf, dtype=np.float32)
+    total = np.zeros(n_neurons)
+    for block in _blocks(rows, n_neurons):
+        codes = encode(probe, block)
+        total += codes.pre.sum(axis=0, dtype=np.float64)
+        peaks = np.maximum(peaks, codes.active.max(axis=0))
+    mean, squares = total / len(rows), np.zeros(n_neurons)
+    for block in _blocks(rows, n_neurons):
+        squares += ((encode(probe, block).pre - mean) ** 2).sum(axis=0)
+    return np.sqrt(squares / len(rows)), peaks
+
+
+def _group_scales(pre, groups, weights, shift_scale):
+    """Return deviations within a group: the neuron's own, or the opposite one.
+
+    PopSteer v1 means the own group, and its code reads the two files of statistics the
+    wrong way round: `"opposite"` is what was published.
+    """
+    head = pre[groups == 1].std(axis=0, dtype=np.float64)
+    tail = pre[groups == -1].std(axis=0, dtype=np.float64)
+    own = np.where(weights > 0, head, tail)
+    opposite = np.where(weights > 0, tail, head)
+    return own if shift_scale == "own" else opposite

@@ -1,0 +1,440 @@
+"""The main estimator: a host, its neurons, and a knob."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
+from skpopsteer._validation import check_interactions
+from skpopsteer.base import PostHocMixin
+from skpopsteer.neurons import PopularityNeuronSelector
+from skpopsteer.popularity import PopularityGroups, item_popularity
+from skpopsteer.sae import SparseAutoencoderProbe
+from skpopsteer.steering._rows import encode_profiles, encode_training_rows
+from skpopsteer.steering._side import SteeredSide
+from skpopsteer.steering._user_strength import niche_taste, user_factors
+
+
+class SteeredRecommender(
+    PostHocMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    MetaEstimatorMixin,
+    BaseEstimator,
+):
+    r"""Recommend from embeddings whose popularity neurons have been turned.
+
+    ``fit`` trains a sparse autoencoder on the host's embeddings, finds the neurons that
+    tell popular-only profiles from unpopular-only ones, and leaves the host alone.
+    Recommending turns those neurons by `strength` and scores with the changed embedding.
+
+    Parameters
+    ----------
+    recommender : estimator
+        The host: ``as_recommender(trained_model)``, which is never retrained, or an
+        adapter around an untrained model, which ``fit`` trains a clone of.
+    probe : estimator, default=None
+        Autoencoder of the user side: anything with `transform` and `inverse_transform`.
+        None is ``SparseAutoencoderProbe()``, seeded by `random_state`.
+    selector : estimator, default=None
+        Gives `steering_weights_`. None is ``PopularityNeuronSelector()``.
+    rule : {"shift", "scale", "clamp"}, default="shift"
+        ``"shift"`` adds to the pre-activations, before ReLU and TopK (PopSteer);
+        ``"scale"`` multiplies activations by ``exp(-strength * weight)``; ``"clamp"``
+        caps popular neurons, down to 0 at strength 1, and holds unpopular ones up.
+    strength : float, default=1.0
+        How far the knob is turned; PopSteer's alpha (v2: alpha_pop). Positive lowers
+        popularity, negative raises it. In standard deviations of the pre-activation for
+        ``rule="shift"``, for a neuron of weight 1. It does not carry over from one
+        autoencoder to another.
+    unpopular_strength : float, default=None
+        Strength for neurons of unpopular profiles (v2: alpha_unpop); None means
+        `strength`.
+    side : {"user", "item", "both"}, default="user"
+        Whose embeddings are steered. The item side trains on the item embeddings and
+        compares head with tail items; it needs a host that decodes by inner products.
+    item_probe, item_selector : estimator, default=None
+        Of the item side; None clones those of the user side.
+    item_strength : float, default=None
+        Strength of the item side; None means as on the user side.
+    groups : PopularityGroups, default=None
+        What counts as head and tail; None is ``PopularityGroups()``.
+    profiles : {"synthetic", "real"}, default="synthetic"
+        Groups of users the selector compares: twins of real users with items of one
+        group only, or the tenth of real users with the most and least popular histories.
+    shift_scale : {"real", "own", "opposite"}, default="real"
+        Whose standard deviation one unit of strength is: real rows (PopSteer v2), the
+        group the neuron belongs to (v1 as intended), the other group (v1 as coded).
+    user_strength : {"profile"}, callable or None, default=None
+        Multiplies the strength per user. ``"profile"`` turns further for users with
+        niche histories, 1 on average over the users of ``fit``; a callable maps a CSR
+        array of rows to factors (n_users,).
+    reconstruction : {"residual", "replace"}, default="residual"
+        ``"residual"`` keeps what the autoencoder cannot explain, so that strength 0 gives
+        the host's own lists exactly. ``"replace"`` is the papers' form: the
+        reconstruction takes the place of the embedding.
+    keep_top : int, default=0
+        The host's first items of every list that stay where they are.
+    n_recommendations : int, default=10
+        Length of the lists.
+    memory : str or joblib.Memory, default=None
+        Where the training of the autoencoders is cached; never the host.
+    random_state : int, RandomState instance or None, default=None
+        Seed of profiles, sub-histories and default autoencoders.
+
+    Attributes
+    ----------
+    recommender_ : estimator
+        The fitted host.
+    probe_, item_probe_ : estimator
+        Fitted autoencoders; only of the sides that are steered.
+    selector_, item_selector_ : estimator
+        Fitted selectors; only of the sides that are steered.
+    item_popularity_ : ndarray of shape (n_items,), dtype int64
+        Interactions per item in ``fit``.
+    item_groups_ : ndarray of shape (n_items,), dtype int8
+        +1 head, 0 mid, -1 tail.
+    n_features_in_ : int
+        Number of items.
+
+    See Also
+    --------
+    skpopsteer.adapters.as_recommender : Freeze a trained host.
+    skpopsteer.rerankers.PopularityPenaltyReranker : The baseline to beat.
+
+    Notes
+    -----
+    With pre-activations p, code z = TopK(ReLU(p)), weights w of the selector and
+    deviations σ, PopSteer's shift of an embedding u is
+
+    .. math::
+
+        p' = p - \alpha\, w \odot \sigma, \qquad
+        u' = u + W_{dec}^\top (z' - z)
+
+    (:math:`u' = W_{dec}^\top z' + b` with ``reconstruction="replace"``). PopSteer v2 as
+    published is ``reconstruction="replace"``; v1 also has
+    ``selector=PopularityNeuronSelector(weighting="joint")``,
+    ``shift_scale="opposite"`` and ``groups=PopularityGroups("mass")``.
+
+    Where there are fewer than 8,192 users the autoencoder also trains on embeddings of
+    random parts of their histories. Fitting costs one fold-in of those rows and of the
+    profiles, and the training of the autoencoder; recommending adds one encoder product
+    per row to what the host costs.
+
+    With ``side="item"`` or ``"both"`` the factor of a user multiplies the displacement
+    of the items rather than the strength, so that one set of steered items serves all.
+
+    References
+    ----------
+    .. [1] P. Ahmadov and M. Mansoury, "Opening the Black Box: Interpretable Remedies for
+       Popularity Bias in Recommender Systems", RecSys 2025, arXiv:2508.17297.
+    .. [2] P. Ahmadov and M. Mansoury, "From Insight to Intervention: Interpretable Neuron
+       Steering for Controlling Popularity Bias in Recommender Systems", WWW 2026,
+       arXiv:2601.15122.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import TruncatedSVD
+    >>> from skpopsteer.adapters import as_recommender
+    >>> from skpopsteer.datasets import make_interactions
+    >>> from skpopsteer.sae import SparseAutoencoderProbe
+    >>> from skpopsteer.steering import SteeredRecommender
+    >>> X = make_interactions(200, 100, random_state=0).X
+    >>> host = as_recommender(TruncatedSVD(8, random_state=0).fit(X))
+    >>> probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
+    >>> model = SteeredRecommender(host, probe=probe, random_state=0).fit(X)
+    >>> model.predict(X).shape
+    (200, 10)
+    >>> bool((model.recommend(X, strength=0) == host.recommend(X)).all())
+    True
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "recommender": [HasMethods(["fit"])],
+        "probe": [HasMethods(["fit", "transform", "inverse_transform"]), None],
+        "selector": [HasMethods(["fit"]), None],
+        "rule": [StrOptions({"shift", "scale", "clamp"})],
+        "strength": [Interval(Real, None, None, closed="neither")],
+        "unpopular_strength": [Interval(Real, None, None, closed="neither"), None],
+        "side": [StrOptions({"user", "item", "both"})],
+        "item_probe": [HasMethods(["fit", "transform", "inverse_transform"]), None],
+        "item_selector": [HasMethods(["fit"]), None],
+        "item_strength": [Interval(Real, None, None, closed="neither"), None],
+        "groups": [HasMethods(["label"]), None],
+        "profiles": [StrOptions({"synthetic", "real"})],
+        "shift_scale": [StrOptions({"real", "own", "opposite"})],
+        "user_strength": [StrOptions({"profile"}), callable, None],
+        "reconstruction": [StrOptions({"residual", "replace"})],
+        "keep_top": [Interval(Integral, 0, None, closed="left")],
+        "n_recommendations": [Interval(Integral, 1, None, closed="left")],
+        "memory": [str, HasMethods(["cache"]), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        recommender,
+        *,
+        probe=None,
+        selector=None,
+        rule="shift",
+        strength=1.0,
+        unpopular_strength=None,
+        side="user",
+        item_probe=None,
+        item_selector=None,
+        item_strength=None,
+        groups=None,
+        profiles="synthetic",
+        shift_scale="real",
+        user_strength=None,
+        reconstruction="residual",
+        keep_top=0,
+        n_recommendations=10,
+        memory=None,
+        random_state=None,
+    ):
+        self.recommender = recommender
+        self.probe = probe
+        self.selector = selector
+        self.rule = rule
+        self.strength = strength
+        self.unpopular_strength = unpopular_strength
+        self.side = side
+        self.item_probe = item_probe
+        self.item_selector = item_selector
+        self.item_strength = item_strength
+        self.groups = groups
+        self.profiles = profiles
+        self.shift_scale = shift_scale
+        self.user_strength = user_strength
+        self.reconstruction = reconstruction
+        self.keep_top = keep_top
+        self.n_recommendations = n_recommendations
+        self.memory = memory
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, *, item_features=None, user_ids=None):
+        """Train the autoencoder on the host's embeddings and find its neurons.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions the recommender sees; times for an order-aware host.
+        y : object, default=None
+            Not used; held-out interactions are for ``score``.
+        item_features : None
+            For selectors that read features of the items; the popularity selector reads
+            none.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of the rows among the host's trained users, whose trained vectors
+            are then used. None folds every row in.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        self._check_host()
+        if item_features is not None:
+            raise ValueError(
+                "`item_features` must be None: no selector here reads them; got "
+                f"{type(item_features).__name__}. Leave it out."
+            )
+        X = check_interactions(self, X, reset=True)
+        self.item_popularity_ = item_popularity(X)
+        groups = PopularityGroups() if self.groups is None else self.groups
+        self.item_groups_ = groups.label(self.item_popularity_)
+        if not X.nnz:
+            raise ValueError(
+                "`X` must hold at least one interaction; got none. "
+                "Popularity is counted from them."
+            )
+        self.recommender_ = clone(self.recommender).fit(X, None)
+        self._check_decode()
+        rng = np.random.default_rng(
+            check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        )
+        if self.side != "item":
+            self._user_side = self._fit_user_side(X, user_ids, rng)
+        if self.side != "user":
+            self._item_side = self._fit_item_side(rng)
+        taste = niche_taste(X, self.item_popularity_)
+        self._mean_taste = float(np.nanmean(taste))
+        return self
+
+    def transform(self, X, user_ids=None):
+        """Return steered user embeddings.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users; None folds every row in.
+
+        Returns
+        -------
+        ndarray of shape (n_users, d), dtype float32
+            The host's own embeddings with ``side="item"``.
+        """
+        X, U, (push, _) = self._prepare(X, user_ids, None)
+        return self._steer_users(U, push, self._factors(X))
+
+    @property
+    def probe_(self):
+        """The fitted autoencoder of the user side."""
+        return self._side("user").probe
+
+    @property
+    def selector_(self):
+        """The fitted selector of the user side."""
+        return self._side("user").selector
+
+    @property
+    def item_probe_(self):
+        """The fitted autoencoder of the item side."""
+        return self._side("item").probe
+
+    @property
+    def item_selector_(self):
+        """The fitted selector of the item side."""
+        return self._side("item").selector
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self.recommender_.encode_users(
+            np.zeros((1, self.n_features_in_), dtype=np.float32)
+        ).shape[1]
+
+    def _check_host(self):
+        if not hasattr(self.recommender, "encode_users"):
+            raise TypeError(
+                "`recommender` must be a host with encode_users and decode; got "
+                f"{type(self.recommender).__name__}. Wrap a trained model: "
+                "SteeredRecommender(as_recommender(model))."
+            )
+
+    def _check_decode(self):
+        if self.side != "user" and self.recommender_.has_nonlinear_decode:
+            raise ValueError(
+                "`side` must be 'user' for a host with a non-linear decoder, whose items "
+                f"have no embeddings to steer; got {self.side!r}. Set side='user'."
+            )
+
+    def _side(self, name):
+        check_is_fitted(self)
+        side = getattr(self, f"_{name}_side", None)
+        if side is None:
+            raise AttributeError(
+                f"`side` must include {name!r} for this attribute; got {self.side!r}."
+            )
+        return side
+
+    def _fit_user_side(self, X, user_ids, rng):
+        host = self.recommender_
+        rows = host.encode_users(X, user_ids)
+        group_rows, groups = encode_profiles(
+            host, X, rows, self.item_popularity_, self.item_groups_, self.profiles, rng
+        )
+        training = encode_training_rows(host, X, rows, rng)
+        return self._fit_side(
+            self.probe, self.selector, training, rng, rows, group_rows, groups
+        )
+
+    def _fit_item_side(self, rng):
+        rows = np.ascontiguousarray(self.recommender_.item_embeddings_)
+        probe = self.probe if self.item_probe is None else self.item_probe
+        selector = self.selector if self.item_selector is None else self.item_selector
+        return self._fit_side(probe, selector, rows, rng, rows, rows, self.item_groups_)
+
+    def _fit_side(self, probe, selector, training, rng, rows, group_rows, groups):
+        seed = int(rng.integers(np.iinfo(np.int32).max))
+        probe = SparseAutoencoderProbe(random_state=seed) if probe is None else probe
+        train = check_memory(self.memory).cache(_train)
+        return SteeredSide.fit(
+            train(clone(probe), training),
+            PopularityNeuronSelector() if selector is None else clone(selector),
+            rows=rows,
+            group_rows=group_rows,
+            groups=groups,
+            shift_scale=self.shift_scale,
+        )
+
+    def _encode(self, X, user_ids):
+        return self.recommender_.encode_users(X, user_ids)
+
+    def _turn(self, strength):
+        """Return the push of the user neurons and the displacement of the items.
+
+        Either is None where that side is not steered, or not moved.
+        """
+        if strength is not None:
+            user = item = (strength, strength)
+        else:
+            unpopular = self.unpopular_strength
+            user = (self.strength, self.strength if unpopular is None else unpopular)
+            item = self.item_strength
+            item = user if item is None else (item, item)
+        push = None if self.side == "item" else self._user_side.push(*user)
+        return push, None if self.side == "user" else self._displace_items(item)
+
+    def _displace_items(self, strengths):
+        side, V = self._item_side, self.recommender_.item_embeddings_
+        moved = side.move(
+            V,
+            side.push(*strengths),
+            rule=self.rule,
+            reconstruction=self.reconstruction,
+        )
+        return None if moved is V else moved - V
+
+    def _steer_users(self, U, push, factors):
+        if push is None:
+            return U
+        return self._user_side.move(
+            U,
+            push,
+            rule=self.rule,
+            reconstruction=self.reconstruction,
+            factors=factors,
+        )
+
+    def _factors(self, X):
+        return user_factors(
+            self.user_strength, X, self.item_popularity_, self._mean_taste
+        )
+
+    def _block_scores(self, encoded, X, turned):
+        push, displacement = turned
+        factors = self._factors(X)
+        U = self._steer_users(encoded, push, factors)
+        scores = self.recommender_.decode(U)
+        if displacement is not None:
+            change = U @ displacement.T
+            scores += change if factors is None else factors[:, None] * change
+        return scores
+
+    def _host_block_scores(self, encoded, X):
+        return self.recommender_.decode(encoded)
+
+
+def _train(probe, rows):
+    """Fit a probe; a function of its own, so that joblib can cache it."""
+    return probe.fit(rows)
