@@ -1,0 +1,353 @@
+"""From data frames of events to interactions, and from lists back to data frames."""
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.utils import Bunch
+
+from skpopsteer._compat import import_optional
+
+__all__ = ["interactions_from_frame", "recommendations_to_frame"]
+
+
+def interactions_from_frame(
+    frame,
+    *,
+    user="user",
+    item="item",
+    value=None,
+    time=None,
+    user_ids=None,
+    item_ids=None,
+    duplicates="sum",
+) -> Bunch:
+    """Turn a data frame with one event per row into an interaction matrix.
+
+    Parameters
+    ----------
+    frame : data frame
+        A pandas or polars data frame, a pyarrow table, or anything else narwhals reads
+        eagerly.
+    user, item : str, default="user", "item"
+        Columns of the ids, integers or strings, without nulls.
+    value : str, default=None
+        Column of the weights, finite and not negative. With None a pair counts 1,
+        however often it occurs.
+    time : str, default=None
+        Column of the times: numbers in any unit, or dates, which become seconds since
+        1970-01-01 UTC.
+    user_ids, item_ids : array-like of shape (n_users,), (n_items,), default=None
+        Ids by position, such as those of an earlier call, so that positions agree
+        between training and serving. None takes the ids that occur, sorted.
+    duplicates : {"sum", "max", "last"}, default="sum"
+        What becomes of the values of a pair that occurs more than once; "last" is the
+        value at the latest time or, at equal times and without times, in the lowest
+        row of the frame. Without `value` it has no effect.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        X : csr_array of shape (n_users, n_items)
+            Weights. Pairs whose weight is 0 are left out.
+        times : csr_array of shape (n_users, n_items) or None
+            Latest time of each pair, with the sparsity of `X`; None without `time`.
+        user_ids, item_ids : ndarray of shape (n_users,), (n_items,)
+            Ids by position.
+
+    Raises
+    ------
+    ImportError
+        When narwhals is missing; the extra ``datasets`` brings it.
+
+    See Also
+    --------
+    recommendations_to_frame : The way back.
+
+    Notes
+    -----
+    The frame is only read. Time is O(n log n) of n rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skpopsteer.datasets import interactions_from_frame
+    >>> events = pd.DataFrame({"user": ["bo", "al", "bo"], "item": [7, 7, 9]})
+    >>> data = interactions_from_frame(events)
+    >>> data.user_ids.tolist(), data.item_ids.tolist()
+    (['al', 'bo'], [7, 9])
+    >>> data.X.toarray()
+    array([[1., 0.],
+           [1., 1.]])
+    """
+    if duplicates not in ("sum", "max", "last"):
+        raise ValueError(
+            f"`duplicates` must be 'sum', 'max' or 'last'; got {duplicates!r}. "
+            "Choose what becomes of repeated pairs."
+        )
+    nw = import_optional("narwhals.stable.v1", "datasets")
+    frame = _read_frame(nw, frame)
+    rows, user_ids = _encode(_column(frame, "user", user), "user", user_ids)
+    columns, item_ids = _encode(_column(frame, "item", item), "item", item_ids)
+    values, times = np.ones(len(rows)), None
+    if value is not None:
+        values = _weights(_column(frame, "value", value))
+    if time is not None:
+        times = _seconds(nw, _column(frame, "time", time))
+    shape = (len(user_ids), len(item_ids))
+    if 0 in shape:
+        raise ValueError(
+            "`frame` must hold at least one event, or `user_ids` and `item_ids` be "
+            "given; got no rows. Check how the frame was filtered."
+        )
+    rule = "max" if value is None else duplicates
+    X, times = _pair_matrices(rows, columns, values, times, shape, rule)
+    return Bunch(X=X, times=times, user_ids=user_ids, item_ids=item_ids)
+
+
+def recommendations_to_frame(
+    ids,
+    scores=None,
+    *,
+    user_ids=None,
+    item_ids=None,
+    item_titles=None,
+    backend="pandas",
+):
+    """Turn recommendation lists into a long data frame with one row per slot.
+
+    Parameters
+    ----------
+    ids : array-like of shape (n_users, n_recommendations)
+        Item positions, best first, padded with -1.
+    scores : array-like of shape (n_users, n_recommendations), default=None
+        Scores of the slots.
+    user_ids : array-like of shape (n_users,), default=None
+        Ids of the users of the rows; None writes row positions.
+    item_ids : array-like of shape (n_items,), default=None
+        Ids of the items by position; None writes positions.
+    item_titles : array-like of shape (n_items,), default=None
+        Titles of the items by position.
+    backend : {"pandas", "polars"}, default="pandas"
+        The library of the data frame.
+
+    Returns
+    -------
+    data frame
+        Columns ``user``, ``item``, ``title`` (with `item_titles`), ``rank`` (from 1)
+        and ``score`` (with `scores`). Padding is left out.
+
+    Raises
+    ------
+    ImportError
+        When the library of `backend` is missing.
+
+    See Also
+    --------
+    interactions_from_frame : The way here.
+
+    Examples
+    --------
+    >>> from skpopsteer.datasets import recommendations_to_frame
+    >>> recommendations_to_frame([[2, 0], [1, -1]], item_ids=["a", "b", "c"])
+       user item  rank
+    0     0    c     1
+    1     0    a     2
+    2     1    b     1
+    """
+    library = _frame_library(backend)
+    ids = _check_lists(ids)
+    n_users, n_items = len(ids), int(ids.max(initial=-1)) + 1
+    filled = ids >= 0
+    rows, positions = np.nonzero(filled)[0], ids[filled]
+    columns = {"user": rows, "item": positions}
+    if user_ids is not None:
+        columns["user"] = _by_position("user_ids", user_ids, n_users, exact=True)[rows]
+    if item_ids is not None:
+        columns["item"] = _by_position("item_ids", item_ids, n_items)[positions]
+    if item_titles is not None:
+        titles = _by_position("item_titles", item_titles, n_items)
+        columns["title"] = titles[positions]
+    columns["rank"] = np.cumsum(filled, axis=1)[filled]
+    if scores is not None:
+        columns["score"] = _check_scores(scores, ids.shape)[filled]
+    # polars keeps an object array of strings as opaque objects, but reads a list.
+    plain = {
+        name: column.tolist() if column.dtype.kind in "OU" else column
+        for name, column in columns.items()
+    }
+    return library.DataFrame(plain)
+
+
+def _read_frame(nw, frame):
+    try:
+        return nw.from_native(frame, eager_only=True)
+    except TypeError as error:
+        raise TypeError(
+            "`frame` must be a data frame in memory, of pandas, polars or pyarrow; got "
+            f"{type(frame).__name__}. Collect a lazy frame first."
+        ) from error
+
+
+def _column(frame, role, name):
+    """Take a column that holds no null."""
+    if name not in frame.columns:
+        raise ValueError(
+            f"`{role}` must be a column of the frame; got {name!r}, not one of "
+            f"{frame.columns[:8]}. Name the column to read."
+        )
+    column = frame[name]
+    n_nulls = int(column.is_null().sum())
+    if n_nulls:
+        raise ValueError(
+            f"`{role}` must be a column without nulls; got {n_nulls} in {name!r}. "
+            "Drop or fill these rows."
+        )
+    return column
+
+
+def _encode(column, role, known_ids):
+    """Replace ids by positions among `known_ids` or, without, among the sorted ids."""
+    values = column.to_list()
+    kinds = {type(value) for value in values}
+    if kinds not in (set(), {int}, {str}):
+        raise TypeError(
+            f"`{role}` must be a column of integer or of string ids; got "
+            f"{column.dtype} in {column.name!r}. Cast the column to one of them."
+        )
+    if known_ids is None:
+        ids = np.array(sorted(set(values)))
+    else:
+        ids = _check_known_ids(f"{role}_ids", known_ids)
+    positions = {id_: position for position, id_ in enumerate(ids.tolist())}
+    unknown = sorted(set(values) - positions.keys())
+    if unknown:
+        raise ValueError(
+            f"`{role}` must be a column of ids in `{role}_ids`; got {len(unknown)} "
+            f"unknown, such as {unknown[0]!r}. Drop their rows or add the ids."
+        )
+    codes = map(positions.__getitem__, values)
+    return np.fromiter(codes, dtype=np.int64, count=len(values)), ids
+
+
+def _check_known_ids(name, known_ids):
+    ids = np.array(known_ids)
+    if ids.ndim != 1 or len(set(ids.tolist())) != len(ids):
+        raise ValueError(
+            f"`{name}` must be a 1-D array of different ids; got shape {ids.shape}"
+            f"{' with repeats' if ids.ndim == 1 else ''}. Pass each id once."
+        )
+    return ids
+
+
+def _weights(column):
+    if not column.dtype.is_numeric():
+        raise TypeError(
+            f"`value` must be a column of numbers; got {column.dtype} in "
+            f"{column.name!r}. Cast the column."
+        )
+    values = column.to_numpy().astype(np.float64)
+    bad = values[~np.isfinite(values) | (values < 0)]
+    if len(bad):
+        raise ValueError(
+            f"`value` must be a column of finite numbers >= 0; got {bad[0]:g} in "
+            f"{column.name!r}. Drop or shift these rows: 0 means no interaction."
+        )
+    return values
+
+
+def _seconds(nw, column):
+    if column.dtype == nw.Date:
+        column = column.cast(nw.Datetime)
+    if column.dtype == nw.Datetime:
+        return column.dt.timestamp("us").to_numpy() / 1e6
+    if not column.dtype.is_numeric():
+        raise TypeError(
+            f"`time` must be a column of numbers or dates; got {column.dtype} in "
+            f"{column.name!r}. Parse the column first."
+        )
+    times = column.to_numpy().astype(np.float64)
+    if not np.isfinite(times).all():
+        raise ValueError(
+            "`time` must be a column of finite numbers; got NaN or infinity in "
+            f"{column.name!r}. Drop or fill these rows."
+        )
+    return times
+
+
+def _pair_matrices(rows, columns, values, times, shape, rule):
+    """Bring each pair together, in order of time, and keep one entry of it."""
+    keys = (columns, rows) if times is None else (times, columns, rows)
+    order = np.lexsort(keys)
+    rows, columns, values = rows[order], columns[order], values[order]
+    new = np.ones(len(rows), dtype=bool)
+    new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
+    starts = np.flatnonzero(new)
+    last = np.append(starts[1:], len(rows))[: len(starts)] - 1
+    if rule == "last":
+        weights = values[last]
+    else:
+        weights = {"sum": np.add, "max": np.maximum}[rule].reduceat(values, starts)
+    kept = weights > 0
+    rows, columns, last = rows[starts][kept], columns[starts][kept], last[kept]
+    indptr = np.searchsorted(rows, np.arange(shape[0] + 1))
+    index_dtype = np.int32 if len(rows) <= np.iinfo(np.int32).max else np.int64
+
+    def matrix(entries):
+        # astype copies: the matrices of one call share nothing.
+        indices = columns.astype(index_dtype)
+        return csr_array((entries, indices, indptr.astype(index_dtype)), shape=shape)
+
+    if times is None:
+        return matrix(weights[kept]), None
+    return matrix(weights[kept]), matrix(times[order][last])
+
+
+def _frame_library(backend):
+    if backend not in ("pandas", "polars"):
+        raise ValueError(
+            f"`backend` must be 'pandas' or 'polars'; got {backend!r}. "
+            "Convert the frame for another library."
+        )
+    try:
+        return import_optional(backend, "datasets")
+    except ImportError as error:
+        raise ImportError(
+            f"`backend` must be a library that is installed; got {backend!r}. "
+            f"Install it with: pip install {backend}."
+        ) from error
+
+
+def _check_lists(ids):
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or (ids.size and ids.dtype.kind not in "iu"):
+        raise ValueError(
+            "`ids` must be a 2-D array of item positions, one row per user; got shape "
+            f"{ids.shape} and dtype {ids.dtype}. Pass what `recommend` returns."
+        )
+    if ids.size and ids.min() < -1:
+        raise ValueError(
+            f"`ids` must be item positions, or -1 for padding; got {ids.min()}. "
+            "Pass what `recommend` returns."
+        )
+    return ids.astype(np.int64, copy=False)
+
+
+def _check_scores(scores, shape):
+    scores = np.asarray(scores)
+    if scores.shape != shape:
+        raise ValueError(
+            f"`scores` must have the shape of `ids`, {shape}; got {scores.shape}. "
+            "Pass both from one call of `recommend`."
+        )
+    return scores
+
+
+def _by_position(name, entries, n_needed, exact=False):
+    entries = np.asarray(entries)
+    fits = entries.size == n_needed if exact else entries.size >= n_needed
+    if entries.ndim != 1 or not fits:
+        what = "one entry per row of `ids`" if exact else "an entry per item position"
+        raise ValueError(
+            f"`{name}` must be 1-D with {what} ({'' if exact else 'at least '}"
+            f"{n_needed}); got shape {entries.shape}. Pass those of the training data."
+        )
+    return entries
