@@ -1,0 +1,35 @@
+"""Steer a trained recommender away from popularity, the scikit-learn way.
+
+Importing the package loads neither torch nor implicit nor matplotlib; they are loaded
+by the first call that needs them.
+"""
+
+from skpopsteer._version import __version__
+from skpopsteer.adapters import (
+    ArrayRecommender,
+    DecompositionRecommender,
+    ImplicitRecommender,
+    TorchRecommender,
+    as_recommender,
+)
+from skpopsteer.inspection import compare
+from skpopsteer.neurons import PopularityNeuronSelector
+from skpopsteer.popularity import PopularityGroups
+from skpopsteer.rerankers import PopularityPenaltyReranker
+from skpopsteer.sae import SparseAutoencoderProbe
+from skpopsteer.steering import SteeredRecommender
+
+__all__ = [
+    "ArrayRecommender",
+    "DecompositionRecommender",
+    "ImplicitRecommender",
+    "PopularityGroups",
+    "PopularityNeuronSelector",
+    "PopularityPenaltyReranker",
+    "SparseAutoencoderProbe",
+    "SteeredRecommender",
+    "TorchRecommender",
+    "__version__",
+    "as_recommender",
+    "compare",
+]

@@ -290,8 +290,8 @@ def _check_item_lists(name, lists, shape):
         return mask
     if len(lists) != n_users:
         raise ValueError(
-            f"`{name}` must hold one list per row of `X` ({n_users}); got {len(lists)}. "
-            "Pass one flat list to use it for everybody."
+            f"`{name}` must hold one list per row of `X` ({n_users}); got "
+            f"{len(lists)}. Pass one flat list to use it for everybody."
         )
     rows = [_check_items(name, row, n_items) for row in lists]
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])

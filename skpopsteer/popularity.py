@@ -71,11 +71,11 @@ class PopularityGroups:
 
     References
     ----------
-    .. [1] P. Ahmadov and M. Mansoury, "Opening the Black Box: Interpretable Remedies for
-       Popularity Bias in Recommender Systems", RecSys 2025, arXiv:2508.17297.
-    .. [2] P. Ahmadov and M. Mansoury, "From Insight to Intervention: Interpretable Neuron
-       Steering for Controlling Popularity Bias in Recommender Systems", WWW 2026,
-       arXiv:2601.15122.
+    .. [1] P. Ahmadov and M. Mansoury, "Opening the Black Box: Interpretable Remedies
+       for Popularity Bias in Recommender Systems", RecSys 2025, arXiv:2508.17297.
+    .. [2] P. Ahmadov and M. Mansoury, "From Insight to Intervention: Interpretable
+       Neuron Steering for Controlling Popularity Bias in Recommender Systems", WWW
+       2026, arXiv:2601.15122.
 
     Examples
     --------
@@ -146,8 +146,8 @@ popular items holding at most 20 %
         n_items = len(popularity)
         if n_items < 2:
             raise ValueError(
-                "`popularity` must cover at least 2 items, one for the head and one for "
-                f"the tail; got {n_items} item (n_features = {n_items}). "
+                "`popularity` must cover at least 2 items, one for the head and one "
+                f"for the tail; got {n_items} item (n_features = {n_items}). "
                 "Pass the whole catalogue."
             )
         order = np.argsort(-popularity, kind="stable")
@@ -205,8 +205,8 @@ def synthetic_profiles(
 ):
     """Make users who like popular items only, and users who like unpopular ones only.
 
-    Every profile is the twin of a real row: it has that row's length and values, but its
-    items are drawn uniformly from the head, or from the tail.
+    Every profile is the twin of a real row: it has that row's length and values, but
+    its items are drawn uniformly from the head, or from the tail.
 
     Parameters
     ----------
@@ -218,8 +218,8 @@ def synthetic_profiles(
         Twins per group. None means one per non-empty row, but at least 2,048 (rows are
         used again) and at most what `version` used.
     version : {"v1", "v2"}, default="v2"
-        PopSteer's first version keeps every length and takes up to 86,016 twins a group;
-        the second cuts histories at 50 and takes up to 20,480.
+        PopSteer's first version keeps every length and takes up to 86,016 twins a
+        group; the second cuts histories at 50 and takes up to 20,480.
     as_sequences : bool, default=False
         Return item sequences with repeats, drawn with replacement as published, instead
         of matrix rows. A matrix row cannot hold an item twice, so there the draw is
@@ -290,13 +290,13 @@ def _group_members(item_groups, n_items):
     if item_groups.shape != (n_items,):
         raise ValueError(
             f"`item_groups` must hold one group per item ({n_items}); got shape "
-            f"{item_groups.shape}. PopularityGroups().label(item_popularity(X)) makes it."
+            f"{item_groups.shape}. PopularityGroups().label(popularity) makes it."
         )
     head, tail = np.flatnonzero(item_groups == 1), np.flatnonzero(item_groups == -1)
     if not len(head) or not len(tail):
         raise ValueError(
-            "`item_groups` must hold at least one head item (1) and one tail item (-1); "
-            f"got {len(head)} and {len(tail)}. PopularityGroups().label makes both."
+            "`item_groups` must hold at least one head item (1) and one tail item "
+            f"(-1); got {len(head)} and {len(tail)}. PopularityGroups().label makes both."
         )
     return head, tail
 

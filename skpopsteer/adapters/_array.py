@@ -122,8 +122,8 @@ class ArrayRecommender(EmbeddingAdapter):
         bias = np.asarray(bias, dtype=np.float32)
         if bias.shape != (self._n_items(),) or not np.isfinite(bias).all():
             raise ValueError(
-                f"`item_bias` must hold one finite number per item ({self._n_items()}); "
-                f"got shape {bias.shape}. Leave it out if the model has none."
+                f"`item_bias` must hold one finite number per item "
+                f"({self._n_items()}); got shape {bias.shape}. Leave it out if the model has none."
             )
         return bias
 

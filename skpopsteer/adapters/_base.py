@@ -1,4 +1,4 @@
-"""What all adapters share: encode users, decode against item embeddings, stay frozen."""
+"""What all adapters share: encode users, decode against items, stay frozen."""
 
 import numpy as np
 from sklearn.base import (
@@ -140,7 +140,7 @@ class EmbeddingAdapter(
         return self.item_embeddings_.shape[1]
 
     def _table(self, name, source, convert):
-        """Convert a table of the host once, for as long as the host holds that table."""
+        """Convert a table of the host once, as long as the host holds that table."""
         tables = self.__dict__.setdefault("_tables", {})
         if name not in tables or tables[name][0] is not source:
             tables[name] = (source, convert(source))

@@ -13,17 +13,17 @@ from skpopsteer.adapters._base import EmbeddingAdapter
 class DecompositionRecommender(EmbeddingAdapter):
     """Recommender that reconstructs the interactions with a decomposition.
 
-    Users are ``decomposition.transform(X)``, items the columns of ``components_``, and a
-    score is the reconstructed entry.
+    Users are ``decomposition.transform(X)``, items the columns of ``components_``, and
+    a score is the reconstructed entry.
 
     Parameters
     ----------
     decomposition : estimator
         A linear decomposition of scikit-learn with `components_`, such as
-        :class:`~sklearn.decomposition.TruncatedSVD`, :class:`~sklearn.decomposition.NMF`
-        or :class:`~sklearn.decomposition.PCA` without whitening. A fitted one is used as
-        it is (freeze it with :func:`as_recommender`); ``fit`` trains a clone of an
-        unfitted one.
+        :class:`~sklearn.decomposition.TruncatedSVD`,
+        :class:`~sklearn.decomposition.NMF` or :class:`~sklearn.decomposition.PCA`
+        without whitening. A fitted one is used as it is (freeze it with
+        :func:`as_recommender`); ``fit`` trains a clone of an unfitted one.
     n_recommendations : int, default=10
         Length of the lists.
 
@@ -43,8 +43,8 @@ class DecompositionRecommender(EmbeddingAdapter):
     Notes
     -----
     There is no table of users: rows are always folded in, so `user_ids` is refused.
-    The iterative solver of NMF starts from the mean of what it is given, so an embedding
-    depends slightly (its `tol`) on the rows it is encoded with.
+    The iterative solver of NMF starts from the mean of what it is given, so an
+    embedding depends slightly (its `tol`) on the rows it is encoded with.
 
     Examples
     --------

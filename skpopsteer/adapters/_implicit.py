@@ -63,10 +63,10 @@ LogisticMatrixFactorization
 
     References
     ----------
-    .. [1] Y. Hu, Y. Koren and C. Volinsky, "Collaborative Filtering for Implicit Feedback
-       Datasets", ICDM 2008, doi:10.1109/ICDM.2008.22.
-    .. [2] S. Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback",
-       UAI 2009, arXiv:1205.2618.
+    .. [1] Y. Hu, Y. Koren and C. Volinsky, "Collaborative Filtering for Implicit
+       Feedback Datasets", ICDM 2008, doi:10.1109/ICDM.2008.22.
+    .. [2] S. Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit
+       Feedback", UAI 2009, arXiv:1205.2618.
     .. [3] C. C. Johnson, "Logistic Matrix Factorization for Implicit Feedback Data",
        NIPS 2014 workshop.
 

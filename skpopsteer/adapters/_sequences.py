@@ -13,8 +13,8 @@ def rows_to_sequences(X, max_length=50):
     Parameters
     ----------
     X : CSR array or matrix of shape (n_users, n_items)
-        Values are times, all > 0 (0 means no interaction). Equal times keep the order of
-        the item positions.
+        Values are times, all > 0 (0 means no interaction). Equal times keep the order
+        of the item positions.
     max_length : int, default=50
         Length of the sequences.
 

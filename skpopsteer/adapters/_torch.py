@@ -18,7 +18,8 @@ class TorchRecommender(EmbeddingAdapter):
 
     The module is used as it is: in evaluation mode, without gradients, on the device
     where it is; the mode of every submodule is restored afterwards. It is trained
-    already, so ``fit`` refuses: hand it over as ``as_recommender(TorchRecommender(...))``.
+    already, so ``fit`` refuses: hand it over as
+    ``as_recommender(TorchRecommender(...))``.
 
     Parameters
     ----------
@@ -26,9 +27,9 @@ class TorchRecommender(EmbeddingAdapter):
         Trained module.
     encoder : str or callable
         How users are encoded: the name of a method of the module, or a callable
-        ``encoder(module, batch)``. It gets a float32 tensor of rows (n, n_items), or with
-        ``inputs="sequences"`` an int64 tensor (n, max_length) of the module's own item
-        ids, and returns embeddings (n, d).
+        ``encoder(module, batch)``. It gets a float32 tensor of rows (n, n_items), or
+        with ``inputs="sequences"`` an int64 tensor (n, max_length) of the module's own
+        item ids, and returns embeddings (n, d).
     item_embeddings : str, callable or None, default=None
         Where the item embeddings are: a dotted attribute of the module such as
         ``"item_embedding.weight"``, or a callable ``item_embeddings(module)``. Needed
@@ -42,8 +43,8 @@ class TorchRecommender(EmbeddingAdapter):
     n_items : int, default=None
         Size of the catalogue, needed only where `item_embeddings` is None.
     inputs : {"rows", "sequences"}, default="rows"
-        What `encoder` reads. Order-aware modules read sequences; the values of ``X`` are
-        then times.
+        What `encoder` reads. Order-aware modules read sequences; the values of ``X``
+        are then times.
     max_length : int, default=50
         Longest sequence; older items are cut off.
     padding : {"first", "last"}, default="first"

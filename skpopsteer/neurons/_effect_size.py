@@ -18,7 +18,8 @@ def cohens_d(Z, y):
     Z : array-like or sparse of shape (n_rows, n_neurons)
         Activations, or pre-activations as PopSteer uses.
     y : array-like of shape (n_rows,)
-        +1 for rows of the head group, -1 for rows of the tail group; others are ignored.
+        +1 for rows of the head group, -1 for rows of the tail group; others are
+        ignored.
 
     Returns
     -------
@@ -55,8 +56,8 @@ def cohens_d(Z, y):
     head, tail = np.flatnonzero(y == 1), np.flatnonzero(y == -1)
     if not len(head) or not len(tail):
         raise ValueError(
-            "`y` must mark rows of the head group with 1 and of the tail group with -1; "
-            f"got {len(head)} and {len(tail)} rows. Both groups need one."
+            "`y` must mark rows of the head group with 1 and of the tail group with "
+            f"-1; got {len(head)} and {len(tail)} rows. Both groups need one."
         )
     Z = Z.tocsr() if issparse(Z) else np.asarray(Z)
     mean_head, std_head = _moments(Z, head)
@@ -90,8 +91,8 @@ def cohens_d_from_stats(
     Notes
     -----
     PopSteer's second version weighs with n - 1, though its deviations have ddof 0; the
-    consistent weight n is used here. With groups of one size, as PopSteer makes them, the
-    three agree.
+    consistent weight n is used here. With groups of one size, as PopSteer makes them,
+    the three agree.
 
     Examples
     --------

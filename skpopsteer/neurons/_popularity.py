@@ -37,8 +37,8 @@ class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
         Keep neurons whose p-value passes the Benjamini-Hochberg procedure at this false
         discovery rate. None does not test.
     drop_silent : bool, default=False
-        Leave out neurons that never fire. A silent neuron can have a large effect size on
-        pre-activations, and PopSteer steers it.
+        Leave out neurons that never fire. A silent neuron can have a large effect size
+        on pre-activations, and PopSteer steers it.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
     --------
     >>> import numpy as np
     >>> from skpopsteer.neurons import PopularityNeuronSelector
-    >>> Z = np.array([[2.0, 0.0, 1.0], [3.0, 0.0, 2.0], [0.0, 2.0, 1.0], [0.0, 3.0, 2.0]])
+    >>> Z = np.array([[2.0, 0, 1], [3, 0, 2], [0, 2, 1], [0, 3, 2]])
     >>> selector = PopularityNeuronSelector().fit(Z, [1, 1, -1, -1])
     >>> selector.get_support()
     array([ True,  True, False])
@@ -127,12 +127,12 @@ class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
         Z : array-like or sparse of shape (n_rows, n_neurons)
             Activations or pre-activations.
         y : array-like of shape (n_rows,)
-            Where it holds 1 and -1 and nothing but -1, 0 and 1: head, tail, ignored. Any
-            other numbers are a popularity, whose highest and lowest `head_fraction` of
-            rows become head and tail, ties by position.
+            Where it holds 1 and -1 and nothing but -1, 0 and 1: head, tail, ignored.
+            Any other numbers are a popularity, whose highest and lowest `head_fraction`
+            of rows become head and tail, ties by position.
         activations : array-like or sparse of shape (n, n_neurons), default=None
-            Activations that tell which neurons fire. None takes `Z`, which is too kind if
-            Z holds pre-activations: TopK may drop a positive one.
+            Activations that tell which neurons fire. None takes `Z`, which is too kind
+            if Z holds pre-activations: TopK may drop a positive one.
 
         Returns
         -------
@@ -185,8 +185,8 @@ class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
     def _find_silent(self, activations):
         if activations.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"`activations` must have one column per neuron ({self.n_features_in_}); "
-                f"got {activations.shape[1]}. Use the probe that made `Z`."
+                f"`activations` must have one column per neuron "
+                f"({self.n_features_in_}); got {activations.shape[1]}. Use the probe that made `Z`."
             )
         fired = (activations > 0).sum(axis=0) if issparse(activations) else np.any(
             np.asarray(activations) > 0, axis=0

@@ -1,4 +1,4 @@
-"""The rows a side is fitted on: real users, parts of their histories, grouped profiles."""
+"""The rows a side is fitted on: real users, parts of histories, grouped profiles."""
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -95,7 +95,7 @@ def encode_profiles(host, X, rows, popularity, groups, kind, rng):
         return _real_groups(X, rows, popularity)
     if not host.folds_in:
         raise ValueError(
-            "`profiles` must be 'real' for a host that only looks trained users up; got "
+            "`profiles` must be 'real' for a host that only looks users up; got "
             "'synthetic'. Synthetic users have no trained vectors."
         )
     as_sequences = hasattr(host, "encode_sequences")

@@ -2,8 +2,8 @@ r"""Rules that turn activations: one function each, with one signature.
 
 ``rule(codes, push, scales, peaks) -> steered activations``, where `codes` holds the
 pre-activations and activations of some rows, `push` is how far every neuron is turned
-(n_rows or 1, n_neurons), positive upwards, in units of its weight times the strength, and
-`scales` and `peaks` are every neuron's standard deviation and largest activation.
+(n_rows or 1, n_neurons), positive upwards, in units of its weight times the strength,
+and `scales` and `peaks` are every neuron's standard deviation and largest activation.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ __all__ = ["RULES", "Codes", "clamp", "scale", "shift"]
 
 
 class Codes(NamedTuple):
-    """Pre-activations and activations of the same rows, and what turns one to the other.
+    """Pre-activations and activations of some rows, and what makes one of the other.
 
     Attributes
     ----------

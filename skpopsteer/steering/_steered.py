@@ -35,7 +35,8 @@ class SteeredRecommender(
 
     ``fit`` trains a sparse autoencoder on the host's embeddings, finds the neurons that
     tell popular-only profiles from unpopular-only ones, and leaves the host alone.
-    Recommending turns those neurons by `strength` and scores with the changed embedding.
+    Recommending turns those neurons by `strength` and scores with the changed
+    embedding.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ class SteeredRecommender(
         What counts as head and tail; None is ``PopularityGroups()``.
     profiles : {"synthetic", "real"}, default="synthetic"
         Groups of users the selector compares: twins of real users with items of one
-        group only, or the tenth of real users with the most and least popular histories.
+        group only, or the tenth of real users with the most and least popular
+        histories.
     shift_scale : {"real", "own", "opposite"}, default="real"
         Whose standard deviation one unit of strength is: real rows (PopSteer v2), the
         group the neuron belongs to (v1 as intended), the other group (v1 as coded).
@@ -79,8 +81,8 @@ class SteeredRecommender(
         niche histories, 1 on average over the users of ``fit``; a callable maps a CSR
         array of rows to factors (n_users,).
     reconstruction : {"residual", "replace"}, default="residual"
-        ``"residual"`` keeps what the autoencoder cannot explain, so that strength 0 gives
-        the host's own lists exactly. ``"replace"`` is the papers' form: the
+        ``"residual"`` keeps what the autoencoder cannot explain, so that strength 0
+        gives the host's own lists exactly. ``"replace"`` is the papers' form: the
         reconstruction takes the place of the embedding.
     keep_top : int, default=0
         The host's first items of every list that stay where they are.
@@ -136,11 +138,11 @@ class SteeredRecommender(
 
     References
     ----------
-    .. [1] P. Ahmadov and M. Mansoury, "Opening the Black Box: Interpretable Remedies for
-       Popularity Bias in Recommender Systems", RecSys 2025, arXiv:2508.17297.
-    .. [2] P. Ahmadov and M. Mansoury, "From Insight to Intervention: Interpretable Neuron
-       Steering for Controlling Popularity Bias in Recommender Systems", WWW 2026,
-       arXiv:2601.15122.
+    .. [1] P. Ahmadov and M. Mansoury, "Opening the Black Box: Interpretable Remedies
+       for Popularity Bias in Recommender Systems", RecSys 2025, arXiv:2508.17297.
+    .. [2] P. Ahmadov and M. Mansoury, "From Insight to Intervention: Interpretable
+       Neuron Steering for Controlling Popularity Bias in Recommender Systems", WWW
+       2026, arXiv:2601.15122.
 
     Examples
     --------
@@ -334,8 +336,8 @@ class SteeredRecommender(
     def _check_decode(self):
         if self.side != "user" and self.recommender_.has_nonlinear_decode:
             raise ValueError(
-                "`side` must be 'user' for a host with a non-linear decoder, whose items "
-                f"have no embeddings to steer; got {self.side!r}. Set side='user'."
+                "`side` must be 'user' for a host with a non-linear decoder, whose "
+                f"items have no embeddings to steer; got {self.side!r}. Set side='user'."
             )
 
     def _side(self, name):

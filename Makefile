@@ -1,0 +1,64 @@
+# Every target makes its own environment; nothing has to be installed by hand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SKLEARN_VERSIONS ?= 1.6.1 1.7.2 1.8.0 1.9.1
+
+.PHONY: help install demo test lint format test-sklearn clean
+
+help:
+	@echo "make demo          train, wrap and steer a recommender on MovieLens"
+	@echo "make test          run all tests"
+	@echo "make lint          ruff, mypy, codespell"
+	@echo "make test-sklearn  run the estimator tests on scikit-learn $(SKLEARN_VERSIONS)"
+	@echo "make install       only make .venv, with what the demo needs"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and pinned: a plain requirement would resolve to a CUDA build.
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing skpopsteer into $(VENV) (a few minutes the first time) ..."
+	$(PIP) torch==2.13.0
+	$(PIP) -e ".[plot]"
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need ..."
+	$(PIP) -e ".[test]"
+	@touch $@
+
+install: $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/plot_steer_movielens.py
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n auto -q $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# One environment a version, apart from .venv: their pins contradict each other.
+test-sklearn: $(SKLEARN_VERSIONS:%=test-sklearn-%)
+
+test-sklearn-%:
+	test -x .venv-sklearn-$*/bin/python || $(PYTHON) -m venv .venv-sklearn-$*
+	grep -v '^scikit-learn==' constraints.txt > .venv-sklearn-$*/constraints.txt
+	.venv-sklearn-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c .venv-sklearn-$*/constraints.txt torch==2.13.0
+	.venv-sklearn-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c .venv-sklearn-$*/constraints.txt scikit-learn==$* -e ".[test]"
+	.venv-sklearn-$*/bin/python -m pytest -n auto -q tests/test_estimator_checks.py \
+		tests/adapters tests/neurons tests/sae tests/steering tests/rerankers
+
+clean:
+	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache
