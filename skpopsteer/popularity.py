@@ -296,7 +296,8 @@ def _group_members(item_groups, n_items):
     if not len(head) or not len(tail):
         raise ValueError(
             "`item_groups` must hold at least one head item (1) and one tail item "
-            f"(-1); got {len(head)} and {len(tail)}. PopularityGroups().label makes both."
+            f"(-1); got {len(head)} and {len(tail)}. "
+            "PopularityGroups().label makes both."
         )
     return head, tail
 

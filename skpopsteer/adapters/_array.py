@@ -123,7 +123,8 @@ class ArrayRecommender(EmbeddingAdapter):
         if bias.shape != (self._n_items(),) or not np.isfinite(bias).all():
             raise ValueError(
                 f"`item_bias` must hold one finite number per item "
-                f"({self._n_items()}); got shape {bias.shape}. Leave it out if the model has none."
+                f"({self._n_items()}); got shape {bias.shape}. "
+                "Leave it out if the model has none."
             )
         return bias
 

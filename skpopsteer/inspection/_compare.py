@@ -43,14 +43,15 @@ class Comparison:
         return self.values[:, self.columns.index(column)]
 
     def __str__(self):
-        cells = self._cells()
-        header = ["", *self.columns]
-        rows = [[name, *row] for name, row in zip(self.names, cells, strict=True)]
-        widths = [
-            max(len(row[i]) for row in [header, *rows]) for i in range(len(header))
+        # Headers of two words stand in two lines: the table then fits a terminal.
+        upper, lower = zip(*(_two_lines(name) for name in self.columns), strict=True)
+        rows = [
+            [name, *row] for name, row in zip(self.names, self._cells(), strict=True)
         ]
-        lines = [_line(header, widths), "  ".join("-" * width for width in widths)]
-        lines += [_line(row, widths) for row in rows]
+        rows = [["", *upper], ["", *lower], *rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [_line(row, widths) for row in rows]
+        lines.insert(2, "  ".join("-" * width for width in widths))
         return "\n".join([*lines, f"({self.convention})"])
 
     def _repr_html_(self):
@@ -93,6 +94,11 @@ class Comparison:
             [f"{value:.{n}f}" for value, n in zip(row, digits, strict=True)]
             for row in self.values
         ]
+
+
+def _two_lines(column):
+    first, _, rest = column.partition("_")
+    return (first, rest) if rest else ("", first)
 
 
 def _line(row, widths):

@@ -186,7 +186,8 @@ class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
         if activations.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"`activations` must have one column per neuron "
-                f"({self.n_features_in_}); got {activations.shape[1]}. Use the probe that made `Z`."
+                f"({self.n_features_in_}); got {activations.shape[1]}. "
+                "Use the probe that made `Z`."
             )
         fired = (activations > 0).sum(axis=0) if issparse(activations) else np.any(
             np.asarray(activations) > 0, axis=0

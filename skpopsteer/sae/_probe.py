@@ -55,7 +55,7 @@ class SparseAutoencoderProbe(
     random_state : int, RandomState instance or None, default=None
         Seed of weights and order of rows.
     verbose : int, default=0
-        When positive, every epoch is logged (logger ``skpopsteer.sae``, level INFO).
+        1 logs every tenth epoch, 2 every epoch (logger ``skpopsteer.sae``, level INFO).
 
     Attributes
     ----------

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Epochs in a row without an improvement by `tol` after which training stops.
 PATIENCE = 10
+#: Epochs between two lines of the log at verbosity 1.
+LOG_EVERY = 10
 #: Batches at the least over which a neuron must stay silent to count as dead.
 MIN_WINDOW = 10
 
@@ -96,7 +98,7 @@ class Trainer:
         losses, best, stale = [], np.inf, 0
         for epoch in range(max_iter):
             losses.append(self.epoch(rows))
-            if verbose:
+            if verbose > 1 or (verbose and epoch % LOG_EVERY == 0):
                 logger.info(
                     "epoch %d/%d: loss %.4f, dead neurons %d",
                     epoch + 1, max_iter, losses[-1], int(self.dead().sum()),

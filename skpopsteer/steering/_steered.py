@@ -337,7 +337,8 @@ class SteeredRecommender(
         if self.side != "user" and self.recommender_.has_nonlinear_decode:
             raise ValueError(
                 "`side` must be 'user' for a host with a non-linear decoder, whose "
-                f"items have no embeddings to steer; got {self.side!r}. Set side='user'."
+                f"items have no embeddings to steer; got {self.side!r}. "
+                "Set side='user'."
             )
 
     def _side(self, name):
