@@ -66,31 +66,29 @@ def check_interactions(estimator, X, *, reset, n_items=None):
     ValueError
         For negative or non-finite values, an empty matrix, or a wrong number of items.
     """
-    _require_catalogue(estimator, X, n_items, reset)
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-    )
+    try:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+        )
+    except ValueError as error:
+        if "is expecting" not in str(error):
+            raise
+        raise ValueError(
+            f"`X` must have one column per item of the catalogue; got {error} "
+            "Use the item positions of the training matrix."
+        ) from None
+    if n_items is not None and X.shape[1] != n_items:
+        raise ValueError(
+            f"`X` must have one column per item of the host ({n_items}); got "
+            f"{X.shape[1]}. Use the item positions of the training matrix."
+        )
     _require_finite_and_non_negative(X)
     return canonical_csr(X if issparse(X) else csr_array(X))
-
-
-def _require_catalogue(estimator, X, n_items, reset):
-    """Say what to do about a wrong number of items, in scikit-learn's own words too."""
-    if n_items is None and not reset:
-        n_items = getattr(estimator, "n_features_in_", None)
-    shape = getattr(X, "shape", None)
-    if n_items is None or shape is None or len(shape) != 2 or shape[1] == n_items:
-        return
-    raise ValueError(
-        f"`X` must have one column per item of the catalogue ({n_items}); got X has "
-        f"{shape[1]} features, but {type(estimator).__name__} is expecting {n_items} "
-        "features as input. Use the item positions of the training matrix."
-    )
 
 
 def _require_finite_and_non_negative(X):

@@ -113,4 +113,5 @@ class DecompositionRecommender(EmbeddingAdapter):
         self._trained = trained
 
     def _fold_in(self, X):
-        return self.decomposition_.transform(X).astype(np.float32, copy=False)
+        # A frame where scikit-learn is configured to return frames.
+        return np.asarray(self.decomposition_.transform(X), dtype=np.float32)

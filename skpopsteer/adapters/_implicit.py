@@ -151,6 +151,9 @@ LogisticMatrixFactorization
         # The solver caches V'V on the model it belongs to: on this shell, not on the
         # caller's model.
         model = copy.copy(self.model_)
+        # It also asks for writable memory, which a memory-mapped model does not have.
+        if isinstance(model.item_factors, np.ndarray):
+            model.item_factors = np.require(model.item_factors, requirements="W")
         with threadpool_limits(1, "blas"):
             return model.recalculate_user(np.arange(X.shape[0]), _to_csr_matrix(X))
 
