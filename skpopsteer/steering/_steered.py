@@ -440,4 +440,5 @@ class SteeredRecommender(
 
 def _train(probe, rows):
     """Fit a probe; a function of its own, so that joblib can cache it."""
-    return probe.fit(rows)
+    # A frozen probe wants the second argument too.
+    return probe.fit(rows, None)
