@@ -11,8 +11,8 @@ from tests.instances import ESTIMATORS, expected_failures
 
 def _all_checks():
     for estimator in ESTIMATORS:
-        # The generator, not parametrize_with_checks: scikit-learn 1.6 to 1.8 hand pytest
-        # an iterator there, which pytest 9 deprecates.
+        # The generator, not parametrize_with_checks: scikit-learn 1.6 to 1.8 hand
+        # pytest an iterator there, which pytest 9 deprecates.
         yield from checks.estimator_checks_generator(
             estimator,
             expected_failed_checks=expected_failures(estimator),

@@ -17,7 +17,7 @@ __all__ = ["Comparison", "compare"]
 class Comparison:
     """Table of :func:`compare`: prints as text, shows as HTML, becomes a frame.
 
-    Attributes
+    Parameters
     ----------
     names : list of str
         Rows: the recommenders.

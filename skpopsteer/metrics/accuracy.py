@@ -104,8 +104,8 @@ def recall(
 
     Parameters
     ----------
-    y, recommendations, k, per_user
-        As in :func:`ndcg`.
+    y, recommendations, k, per_user : see :func:`ndcg`
+        As there.
 
     Returns
     -------
@@ -152,8 +152,8 @@ def precision(
 
     Parameters
     ----------
-    y, recommendations, k, per_user
-        As in :func:`ndcg`.
+    y, recommendations, k, per_user : see :func:`ndcg`
+        As there.
 
     Returns
     -------
@@ -194,8 +194,8 @@ def hit_rate(
 
     Parameters
     ----------
-    y, recommendations, k, per_user
-        As in :func:`ndcg`.
+    y, recommendations, k, per_user : see :func:`ndcg`
+        As there.
 
     Returns
     -------
@@ -233,8 +233,8 @@ def mrr(
 
     Parameters
     ----------
-    y, recommendations, k, per_user
-        As in :func:`ndcg`.
+    y, recommendations, k, per_user : see :func:`ndcg`
+        As there.
 
     Returns
     -------
@@ -273,8 +273,8 @@ def mean_average_precision(
 
     Parameters
     ----------
-    y, recommendations, k, per_user
-        As in :func:`ndcg`.
+    y, recommendations, k, per_user : see :func:`ndcg`
+        As there.
 
     Returns
     -------

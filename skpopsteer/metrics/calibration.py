@@ -119,12 +119,12 @@ def user_popularity_deviation(
 
     Parameters
     ----------
-    X, recommendations
-        As in :func:`popularity_lift`.
+    X, recommendations : see :func:`popularity_lift`
+        As there.
     item_groups : array-like of int, shape (n_items,)
         1 for head, 0 for mid and -1 for tail items.
-    k
-        As in :func:`popularity_lift`.
+    k : see :func:`popularity_lift`
+        As there.
     per_user : bool, default=False
         Return one value per user instead of their mean.
     user_groups : array-like of shape (n_users,), default=None

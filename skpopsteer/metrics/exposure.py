@@ -91,8 +91,8 @@ def coverage(
 
     Parameters
     ----------
-    recommendations, n_items, k
-        As in :func:`gini`.
+    recommendations, n_items, k : see :func:`gini`
+        As there.
 
     Returns
     -------
@@ -129,8 +129,8 @@ def entropy(recommendations: ArrayLike, n_items: int, *, k: int | None = None) -
 
     Parameters
     ----------
-    recommendations, n_items, k
-        As in :func:`gini`.
+    recommendations, n_items, k : see :func:`gini`
+        As there.
 
     Returns
     -------
@@ -238,13 +238,13 @@ def novelty(
 
     Parameters
     ----------
-    recommendations, item_popularity
-        As in :func:`average_popularity`.
+    recommendations, item_popularity : see :func:`average_popularity`
+        As there.
     n_users : int
         Number of users whose interactions `item_popularity` counts; not less than the
         highest popularity.
-    k, per_user
-        As in :func:`average_popularity`.
+    k, per_user : see :func:`average_popularity`
+        As there.
 
     Returns
     -------

@@ -127,13 +127,13 @@ def popreo(
         Held-out interactions; any positive value counts as one. A 1-D array holds one
         held-out item position per user, -1 for none. An object with an attribute ``y``
         stands for that attribute.
-    recommendations, item_groups
-        As in :func:`poprsp`.
+    recommendations, item_groups : see :func:`poprsp`
+        As there.
     X : sparse array or matrix of shape (n_users, n_items), default=None
         What the users have seen already: held-out items among them are neither
         opportunities nor hits.
-    k
-        As in :func:`poprsp`.
+    k : see :func:`poprsp`
+        As there.
 
     Returns
     -------

@@ -85,8 +85,8 @@ def tail_share(
 
     Parameters
     ----------
-    recommendations, item_groups, k
-        As in :func:`tail_coverage`.
+    recommendations, item_groups, k : see :func:`tail_coverage`
+        As there.
     per_user : bool, default=False
         Return one value per user instead of their mean.
 
@@ -135,8 +135,8 @@ def average_tail_items(
 
     Parameters
     ----------
-    recommendations, item_groups, k, per_user
-        As in :func:`tail_share`.
+    recommendations, item_groups, k, per_user : see :func:`tail_share`
+        As there.
 
     Returns
     -------

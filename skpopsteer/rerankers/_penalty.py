@@ -19,8 +19,8 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
     recommender : estimator
         The host, as for :class:`~skpopsteer.steering.SteeredRecommender`.
     strength : float, default=0.1
-        λ, in units of the host's scores per unit of log popularity. Positive lowers
-        popularity; 0 gives the host's lists.
+        Weight λ, in units of the host's scores per unit of log popularity. Positive
+        lowers popularity; 0 gives the host's lists.
     keep_top : int, default=0
         The host's first items of every list that stay where they are.
     n_recommendations : int, default=10

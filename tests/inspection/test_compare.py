@@ -1,0 +1,100 @@
+"""The table: right figures, readable text, safe HTML."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import TruncatedSVD
+
+from skpopsteer import (
+    PopularityGroups,
+    PopularityPenaltyReranker,
+    as_recommender,
+    compare,
+    metrics,
+)
+from skpopsteer.model_selection import hide_interactions
+from skpopsteer.popularity import item_popularity
+
+
+@pytest.fixture(scope="module")
+def split(interactions):
+    return hide_interactions(interactions, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def host(split):
+    return as_recommender(TruncatedSVD(8, random_state=0).fit(split[0]))
+
+
+@pytest.fixture(scope="module")
+def table(host, split):
+    penalty = PopularityPenaltyReranker(host, strength=0.3).fit(split[0])
+    return compare({"host": host, "<b>penalty</b>": penalty}, *split)
+
+
+def test_every_column_is_the_metric_of_its_name(table, host, split):
+    X, y = split
+    ids, popularity = host.predict(X), item_popularity(X)
+    groups = PopularityGroups().label(popularity)
+    expected = {
+        "ndcg@10": metrics.ndcg(y, ids),
+        "recall@10": metrics.recall(y, ids),
+        "gini@10": metrics.gini(ids, 100),
+        "coverage@10": metrics.coverage(ids, 100),
+        "tail_coverage@10": metrics.tail_coverage(ids, groups),
+        "tail_share@10": metrics.tail_share(ids, groups),
+        "average_popularity@10": metrics.average_popularity(ids, popularity),
+    }
+    assert table.columns == list(expected)
+    for name, value in expected.items():
+        assert table[name][0] == pytest.approx(value)
+        assert table[name][0] != table[name][1]
+
+
+def test_text_has_a_row_per_model_and_states_the_convention(table):
+    lines = str(table).splitlines()
+    assert len({len(line) for line in lines[:-1]}) == 1
+    assert lines[3].startswith("host")
+    assert f"{table['gini@10'][0]:.4f}" in lines[3]
+    assert lines[-1] == f"({PopularityGroups()})"
+
+
+def test_names_are_escaped_in_html(table):
+    html = table._repr_html_()
+    assert "<b>" not in html
+    assert "&lt;b&gt;penalty&lt;/b&gt;" in html
+
+
+@pytest.mark.parametrize("backend", ["pandas", "polars"])
+def test_it_becomes_a_frame(table, backend):
+    frame = table.to_frame(backend)
+    assert list(frame.columns) == ["recommender", *table.columns]
+    assert list(frame["recommender"]) == table.names
+    np.testing.assert_allclose(frame["gini@10"].to_numpy(), table["gini@10"])
+
+
+def test_other_groups_give_other_tail_figures(host, split, table):
+    other = compare({"host": host}, *split, groups=PopularityGroups("head_mass"))
+    assert other["tail_share@10"][0] != table["tail_share@10"][0]
+    assert other["gini@10"][0] == table["gini@10"][0]
+
+
+def test_the_length_of_the_lists_is_the_callers(host, split):
+    table = compare({"host": host}, *split, n_recommendations=5)
+    X, y = split
+    assert table["ndcg@5"][0] == pytest.approx(metrics.ndcg(y, host.recommend(X, 5)))
+
+
+@pytest.mark.parametrize("models", [{}, [1], None])
+def test_no_models_are_refused(models, split):
+    with pytest.raises(ValueError, match="`models` must be a dict"):
+        compare(models, *split)
+
+
+def test_an_unknown_column_lists_those_there_are(table):
+    with pytest.raises(KeyError, match=r"must be one of ndcg@10.*got 'ndgc'"):
+        table["ndgc"]
+
+
+def test_an_unknown_frame_library_is_refused(table):
+    with pytest.raises(ValueError, match="`backend` must be 'pandas' or 'polars'"):
+        table.to_frame("arrow")
