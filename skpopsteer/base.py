@@ -25,9 +25,6 @@ class RecommenderMixin:
     n_users x n_items of them.
     """
 
-    # A scorer or meta-estimator of scikit-learn may look for required arguments here.
-    _required_parameters = ["recommender"]  # noqa: RUF012
-
     def predict(self, X, user_ids=None):
         """Recommend `n_recommendations` unseen items to every row.
 

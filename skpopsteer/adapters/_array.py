@@ -29,7 +29,7 @@ class ArrayRecommender(EmbeddingAdapter):
         How a row becomes an embedding. ``"ridge"`` solves least squares on the row and
         gives the result the median length of the trained users; a callable maps a
         CSR array (n_rows, n_items) to embeddings (n_rows, d); None allows look-up only.
-    regularization : float, default=0.1
+    regularization : float, default=1.0
         Ridge penalty, in units of the mean squared column norm of `item_embeddings`.
     n_recommendations : int, default=10
         Length of the lists.
@@ -57,8 +57,6 @@ class ArrayRecommender(EmbeddingAdapter):
     array([[2, 1]])
     """
 
-    _required_parameters = ["user_embeddings", "item_embeddings"]  # noqa: RUF012
-
     _parameter_constraints: dict = {  # noqa: RUF012
         "user_embeddings": ["array-like", None],
         "item_embeddings": ["array-like"],
@@ -75,7 +73,7 @@ class ArrayRecommender(EmbeddingAdapter):
         *,
         item_bias=None,
         fold_in="ridge",
-        regularization=0.1,
+        regularization=1.0,
         n_recommendations=10,
     ):
         self.user_embeddings = user_embeddings

@@ -57,8 +57,6 @@ class DecompositionRecommender(EmbeddingAdapter):
     (100, 10)
     """
 
-    _required_parameters = ["decomposition"]  # noqa: RUF012
-
     _parameter_constraints: dict = {  # noqa: RUF012
         "decomposition": [HasMethods(["fit", "transform"])],
         "n_recommendations": [Interval(Integral, 1, None, closed="left")],

@@ -33,7 +33,7 @@ class ImplicitRecommender(EmbeddingAdapter):
 LogisticMatrixFactorization
         A trained model is used as it is (freeze it with :func:`as_recommender`);
         an untrained one is copied and trained by ``fit``.
-    regularization : float, default=0.1
+    regularization : float, default=1.0
         Ridge penalty for folding rows into BPR and LMF, in units of the mean squared
         column norm of the item factors. ALS folds in with its own solver.
     n_recommendations : int, default=10
@@ -82,15 +82,13 @@ LogisticMatrixFactorization
     (100, 5)
     """
 
-    _required_parameters = ["model"]  # noqa: RUF012
-
     _parameter_constraints: dict = {  # noqa: RUF012
         "model": [HasMethods(["fit", "recommend"])],
         "regularization": [Interval(Real, 0, None, closed="left")],
         "n_recommendations": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, model, *, regularization=0.1, n_recommendations=10):
+    def __init__(self, model, *, regularization=1.0, n_recommendations=10):
         self.model = model
         self.regularization = regularization
         self.n_recommendations = n_recommendations

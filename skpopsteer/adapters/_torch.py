@@ -85,8 +85,6 @@ class TorchRecommender(EmbeddingAdapter):
     (100, 10)
     """
 
-    _required_parameters = ["module", "encoder"]  # noqa: RUF012
-
     _parameter_constraints: dict = {  # noqa: RUF012
         "module": [HasMethods(["modules", "parameters"])],
         "encoder": [str, callable],

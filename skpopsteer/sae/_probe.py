@@ -95,9 +95,9 @@ class SparseAutoencoderProbe(
 
     and training minimises FVU plus `aux_penalty` times the auxiliary loss of [1]_,
     whose target is the residual :math:`x - \hat x`, held constant, without bias.
-    PopSteer's code [2]_ takes the negative of it; see :mod:`skpopsteer.sae` for each
-    difference. Rows are centred and scaled while training, which is folded into the
-    weights at the end. Decoder rows are normalised after every step.
+    PopSteer's code [2]_ takes the negative of it; ``docs/popsteer.md`` lists
+    the differences. Rows are centred and scaled while training, which is folded into
+    the weights at the end. Decoder rows are normalised after every step.
 
     The same `random_state`, data and number of torch threads give the same weights on
     the same machine. One epoch costs O(n_rows · n_neurons · n_features_in_).
