@@ -4,8 +4,8 @@ import numpy as np
 
 __all__ = ["merge_lists", "row_blocks", "top_k"]
 
-#: Scores held at once. 2**24 float32 are 64 MiB: larger blocks are no faster.
-BLOCK_SCORES = 2**24
+#: Scores held at once. 2**22 float32 are 16 MiB: larger blocks are no faster.
+BLOCK_SCORES = 2**22
 
 
 def row_blocks(n_rows: int, n_columns: int):
@@ -24,7 +24,7 @@ def row_blocks(n_rows: int, n_columns: int):
     Examples
     --------
     >>> from skpopsteer.topk import row_blocks
-    >>> list(row_blocks(5, 2**23))
+    >>> list(row_blocks(5, 2**21))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     step = max(1, BLOCK_SCORES // max(1, n_columns))
