@@ -9,6 +9,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import check_array, validate_data
 
 __all__ = [
+    "as_interactions",
     "canonical_csr",
     "check_embeddings",
     "check_interactions",
@@ -39,6 +40,33 @@ def canonical_csr(X):
     owned.sum_duplicates()
     owned.eliminate_zeros()
     return owned
+
+
+def as_interactions(name, X):
+    """Validate a matrix of interactions outside of an estimator.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    X : array-like or sparse of shape (n_users, n_items)
+        Interactions, finite and not negative.
+
+    Returns
+    -------
+    csr_array of shape (n_users, n_items)
+        Canonical, as :func:`canonical_csr` makes it.
+    """
+    X = X if issparse(X) else np.asarray(X)
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"`{name}` must be a matrix of numbers, users in rows and items in "
+            f"columns; got shape {X.shape} and dtype {X.dtype}. "
+            "Pass a scipy.sparse.csr_array."
+        )
+    X = X.tocsr() if issparse(X) else csr_array(X)
+    _require_finite_and_non_negative(name, X)
+    return canonical_csr(X)
 
 
 def check_interactions(estimator, X, *, reset, n_items=None):
@@ -87,26 +115,26 @@ def check_interactions(estimator, X, *, reset, n_items=None):
             f"`X` must have one column per item of the host ({n_items}); got "
             f"{X.shape[1]}. Use the item positions of the training matrix."
         )
-    _require_finite_and_non_negative(X)
+    _require_finite_and_non_negative("X", X)
     return canonical_csr(X if issparse(X) else csr_array(X))
 
 
-def _require_finite_and_non_negative(X):
+def _require_finite_and_non_negative(name, X):
     values = X.data if issparse(X) else X
     if values.size == 0:
         return
     n_bad = int(np.count_nonzero(~np.isfinite(values)))
     if n_bad:
         raise ValueError(
-            f"`X` must hold finite interactions; got {n_bad} NaN or inf (infinity). "
-            "Drop those entries or replace them by 0."
+            f"`{name}` must hold finite interactions; got {n_bad} NaN or inf "
+            "(infinity). Drop those entries or replace them by 0."
         )
     lowest = values.min()
     if lowest < 0:
         # The second half is scikit-learn's wording, which its own checks look for.
         raise ValueError(
-            f"`X` must hold interactions >= 0; got {lowest:g} (Negative values in data "
-            "passed to X). Remove those entries: 0 means no interaction."
+            f"`{name}` must hold interactions >= 0; got {lowest:g} (Negative values in "
+            "data passed to X). Remove those entries: 0 means no interaction."
         )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
 
-from skpopsteer._validation import canonical_csr
+from skpopsteer._validation import as_interactions
 
 __all__ = ["hide_interactions"]
 
@@ -48,7 +48,7 @@ def hide_interactions(X, *, test_size=0.2, times=None, random_state=None):
             f"`test_size` must be a share in (0, 1); got {test_size!r}. "
             "Write 20 % as 0.2."
         )
-    X = canonical_csr(X)
+    X = as_interactions("X", X)
     lengths = np.diff(X.indptr)
     row = np.repeat(np.arange(X.shape[0]), lengths)
     draw = check_random_state(random_state).uniform(size=X.nnz)
@@ -64,7 +64,7 @@ def hide_interactions(X, *, test_size=0.2, times=None, random_state=None):
 
 def _aligned(times, X):
     """Return the times in the order of X's entries."""
-    times = canonical_csr(times)
+    times = as_interactions("times", times)
     if times.shape != X.shape or not (
         np.array_equal(times.indptr, X.indptr)
         and np.array_equal(times.indices, X.indices)

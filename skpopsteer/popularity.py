@@ -1,12 +1,13 @@
 """Popularity of items, its groups, and profiles made of one group only."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
 
-from skpopsteer._validation import canonical_csr, check_popularity
+from skpopsteer._validation import as_interactions, check_popularity
 
 __all__ = ["PopularityGroups", "item_popularity", "synthetic_profiles"]
 
@@ -38,7 +39,7 @@ def item_popularity(X) -> np.ndarray:
     >>> item_popularity([[5, 0, 1], [2, 0, 0]])
     array([2, 0, 1])
     """
-    X = canonical_csr(X.tocsr() if issparse(X) else csr_array(np.asarray(X)))
+    X = as_interactions("X", X)
     return np.bincount(X.indices, minlength=X.shape[1]).astype(np.int64)
 
 
@@ -169,11 +170,14 @@ popular items holding at most 20 %
             whole = np.isclose(head + tail, 1.0)
             return n_head, n_items - n_head if whole else round(tail * n_items)
         total = descending.sum()
+        # A share that is met exactly must not hang on the rounding of .29 * 100.
+        margin = 1e-9 * total
         if self.convention == "mass":
-            n_head = np.searchsorted(np.cumsum(descending), head * total, "right")
-            n_tail = np.searchsorted(np.cumsum(descending[::-1]), tail * total, "right")
+            limits = head * total + margin, tail * total + margin
+            n_head = np.searchsorted(np.cumsum(descending), limits[0], "right")
+            n_tail = np.searchsorted(np.cumsum(descending[::-1]), limits[1], "right")
             return n_head, n_tail
-        n_head = np.searchsorted(np.cumsum(descending), head * total, "left") + 1
+        n_head = np.searchsorted(np.cumsum(descending), head * total - margin) + 1
         return n_head, n_items - n_head
 
     def __str__(self):
@@ -267,7 +271,7 @@ def synthetic_profiles(
             f"`version` must be 'v1' or 'v2'; got {version!r}. "
             "They name PopSteer's two papers."
         )
-    X = canonical_csr(X)
+    X = as_interactions("X", X)
     head, tail = _group_members(item_groups, X.shape[1])
     rng = np.random.default_rng(
         check_random_state(random_state).randint(np.iinfo(np.int32).max)
@@ -309,6 +313,13 @@ def _choose_twins(X, n_profiles, version, rng):
         raise ValueError(
             "`X` must hold at least one interaction; got none. "
             "Profiles are made in the likeness of real rows."
+        )
+    if n_profiles is not None and (
+        not isinstance(n_profiles, Integral) or n_profiles < 1
+    ):
+        raise ValueError(
+            f"`n_profiles` must be an integer >= 1 or None; got {n_profiles!r}. "
+            "It is the number of twins in each group."
         )
     if n_profiles is None:
         n_profiles = max(2_048, min(len(rows), _PUBLISHED_LIMITS[version][0]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skpopsteer._validation import canonical_csr
+from skpopsteer._validation import as_interactions
 
 __all__ = ["check_sequences", "rows_to_sequences"]
 
@@ -35,7 +35,7 @@ def rows_to_sequences(X, max_length=50):
     >>> rows_to_sequences(csr_array([[0, 30, 10, 20]]), max_length=2)
     array([[3, 1]])
     """
-    X = canonical_csr(X)
+    X = as_interactions("X", X)
     lengths = np.diff(X.indptr)
     rows = np.repeat(np.arange(X.shape[0]), lengths)
     order = np.lexsort((X.data, rows))

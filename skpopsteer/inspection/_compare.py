@@ -7,7 +7,7 @@ import numpy as np
 
 from skpopsteer import metrics
 from skpopsteer._compat import import_optional
-from skpopsteer._validation import canonical_csr
+from skpopsteer._validation import as_interactions
 from skpopsteer.popularity import PopularityGroups, item_popularity
 
 __all__ = ["Comparison", "compare"]
@@ -157,7 +157,7 @@ def compare(models, X, y, *, n_recommendations=10, groups=None, user_ids=None):
             "`models` must be a dict of names to fitted recommenders, not empty; got "
             f"{type(models).__name__}. Write {{'host': model}}."
         )
-    X = canonical_csr(X)
+    X = as_interactions("X", X)
     popularity = item_popularity(X)
     groups = PopularityGroups() if groups is None else groups
     labels = groups.label(popularity)

@@ -60,6 +60,11 @@ def cohens_d(Z, y):
             f"-1; got {len(head)} and {len(tail)} rows. Both groups need one."
         )
     Z = Z.tocsr() if issparse(Z) else np.asarray(Z)
+    if y.shape != (Z.shape[0],):
+        raise ValueError(
+            f"`y` must hold one group per row of `Z` ({Z.shape[0]}); got shape "
+            f"{y.shape}. Use 1 for head, -1 for tail, 0 for rows to ignore."
+        )
     mean_head, std_head = _moments(Z, head)
     mean_tail, std_tail = _moments(Z, tail)
     scores = cohens_d_from_stats(
@@ -116,9 +121,13 @@ def _moments(Z, rows):
     n_columns = Z.shape[1]
     step = max(1, _BLOCK_ENTRIES // max(1, n_columns))
     blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
-    mean = sum(_dense(Z, b).sum(axis=0) for b in blocks) / len(rows)
-    variance = sum(((_dense(Z, b) - mean) ** 2).sum(axis=0) for b in blocks) / len(rows)
-    return mean, np.sqrt(variance)
+    # Distances to the first row: what does not vary then has a variance of exactly 0.
+    first = _dense(Z, rows[:1])[0]
+    mean = sum((_dense(Z, b) - first).sum(axis=0) for b in blocks) / len(rows)
+    variance = sum(
+        ((_dense(Z, b) - first - mean) ** 2).sum(axis=0) for b in blocks
+    ) / len(rows)
+    return first + mean, np.sqrt(variance)
 
 
 def _dense(Z, rows):

@@ -3,10 +3,10 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpopsteer._compat import Interval, StrOptions, _fit_context
@@ -183,16 +183,16 @@ class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
             )
 
     def _find_silent(self, activations):
+        activations = check_array(
+            activations, accept_sparse="csr", input_name="activations"
+        )
         if activations.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"`activations` must have one column per neuron "
+                "`activations` must have one column per neuron "
                 f"({self.n_features_in_}); got {activations.shape[1]}. "
                 "Use the probe that made `Z`."
             )
-        fired = (activations > 0).sum(axis=0) if issparse(activations) else np.any(
-            np.asarray(activations) > 0, axis=0
-        )  # fmt: skip
-        return ~np.asarray(fired, dtype=bool).ravel()
+        return np.asarray((activations > 0).sum(axis=0)).ravel() == 0
 
     def _select(self):
         size = np.abs(self.scores_)
