@@ -61,9 +61,11 @@ class PopularityGroups:
         - ``"head_mass"``: head is the smallest set of items that holds at least the
           `head` share of all interactions; all others are tail (Elliot: .8).
     head : float, default=None
-        A share in (0, 1); None means .2, .2 and .8 in the order above.
+        A share in (0, 1); None means .2, .2 and .8 in the order above, and less for
+        ``"count"`` where `tail` leaves less.
     tail : float, default=None
-        A share in (0, 1); None means .8 and .2; without meaning for ``"head_mass"``.
+        A share in (0, 1); None means .8 and .2 in the order above, and less for
+        ``"count"`` where `head` leaves less; without meaning for ``"head_mass"``.
 
     Notes
     -----
@@ -116,14 +118,16 @@ popular items holding at most 20 %
             )
 
     def _shares(self):
-        head, tail = {"count": (0.2, 0.8), "mass": (0.2, 0.2), "head_mass": (0.8, 0.0)}[
-            self.convention
-        ]
-        if self.head is not None:
-            head = self.head
-            if self.convention == "count" and self.tail is None:
-                tail = min(tail, 1 - head)
-        return head, tail if self.tail is None else self.tail
+        defaults = {"count": (0.2, 0.8), "mass": (0.2, 0.2), "head_mass": (0.8, 0.0)}
+        head, tail = defaults[self.convention]
+        if self.convention == "count":
+            # The share that is given pushes the other's default aside.
+            head = min(head, 1 - (self.tail or 0.0))
+            tail = min(tail, 1 - (self.head or 0.0))
+        return (
+            head if self.head is None else self.head,
+            tail if self.tail is None else self.tail,
+        )
 
     def label(self, popularity) -> np.ndarray:
         """Give every item its group.

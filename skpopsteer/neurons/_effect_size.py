@@ -73,7 +73,7 @@ def cohens_d(Z, y):
     p_values = _welch_p_values(
         (mean_head, std_head, len(head)), (mean_tail, std_tail, len(tail))
     )
-    return scores, np.where(scores == 0, 1.0, p_values)
+    return scores, p_values
 
 
 def cohens_d_from_stats(
