@@ -24,6 +24,7 @@ __all__ = [
     "StrOptions",
     "_fit_context",
     "available_if",
+    "import_frame_library",
     "import_optional",
     "validate_params",
 ]
@@ -68,4 +69,38 @@ Install it with: pip install "skpopsteer[plot]".
         raise ImportError(
             f"`{package}` must be installed for this; it was not found. "
             f'Install it with: pip install "skpopsteer[{extra}]".'
+        ) from error
+
+
+def import_frame_library(backend: str) -> ModuleType:
+    """Import the library of data frames the caller names.
+
+    Parameters
+    ----------
+    backend : {"pandas", "polars"}
+        Its name.
+
+    Returns
+    -------
+    ModuleType
+        The imported module.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    ImportError
+        When the library is not installed.
+    """
+    if backend not in ("pandas", "polars"):
+        raise ValueError(
+            f"`backend` must be 'pandas' or 'polars'; got {backend!r}. "
+            "Convert the frame for another library."
+        )
+    try:
+        return importlib.import_module(backend)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"`backend` must be a library that is installed; got {backend!r}. "
+            f"Install it with: pip install {backend}."
         ) from error

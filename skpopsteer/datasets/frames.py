@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 
-from skpopsteer._compat import import_optional
+from skpopsteer._compat import import_frame_library, import_optional
 
 __all__ = ["interactions_from_frame", "recommendations_to_frame"]
 
@@ -153,7 +153,7 @@ def recommendations_to_frame(
     1     0    a     2
     2     1    b     1
     """
-    library = _frame_library(backend)
+    library = import_frame_library(backend)
     ids = _check_lists(ids)
     n_users, n_items = len(ids), int(ids.max(initial=-1)) + 1
     filled = ids >= 0
@@ -299,21 +299,6 @@ def _pair_matrices(rows, columns, values, times, shape, rule):
     if times is None:
         return matrix(weights[kept]), None
     return matrix(weights[kept]), matrix(times[order][last])
-
-
-def _frame_library(backend):
-    if backend not in ("pandas", "polars"):
-        raise ValueError(
-            f"`backend` must be 'pandas' or 'polars'; got {backend!r}. "
-            "Convert the frame for another library."
-        )
-    try:
-        return import_optional(backend, "datasets")
-    except ImportError as error:
-        raise ImportError(
-            f"`backend` must be a library that is installed; got {backend!r}. "
-            f"Install it with: pip install {backend}."
-        ) from error
 
 
 def _check_lists(ids):

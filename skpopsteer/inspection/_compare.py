@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from skpopsteer import metrics
-from skpopsteer._compat import import_optional
+from skpopsteer._compat import import_frame_library
 from skpopsteer._validation import as_interactions
 from skpopsteer.popularity import PopularityGroups, item_popularity
 
@@ -78,12 +78,7 @@ class Comparison:
         DataFrame
             One row per recommender; the first column, ``"recommender"``, is its name.
         """
-        if backend not in ("pandas", "polars"):
-            raise ValueError(
-                f"`backend` must be 'pandas' or 'polars'; got {backend!r}. "
-                "Install the one you name."
-            )
-        frames = import_optional(backend, "datasets")
+        frames = import_frame_library(backend)
         columns = dict(zip(self.columns, self.values.T, strict=True))
         return frames.DataFrame({"recommender": self.names, **columns})
 
