@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._validation import canonical_csr, check_interactions, check_user_ids
@@ -248,6 +249,16 @@ lists, default=None
             X, n_recommendations, exclude_seen, candidates, exclude, user_ids,
             return_scores, strength,
         )  # fmt: skip
+
+    def _fit_host(self, X):
+        """Fit a clone of the host, which a frozen one shrugs off, and return it."""
+        host = clone(self.recommender).fit(X, None)
+        if host.n_items_ != X.shape[1]:
+            raise ValueError(
+                f"`X` must have one column per item of the host ({host.n_items_}); got "
+                f"{X.shape[1]}. Use the item positions of the training matrix."
+            )
+        return host
 
     def _block_lists(self, encoded, X, turned, k, allow):
         scores = allow(_checked(self._block_scores(encoded, X, turned)))

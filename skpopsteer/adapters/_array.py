@@ -118,13 +118,17 @@ class ArrayRecommender(EmbeddingAdapter):
 
     def _check_bias(self, bias):
         bias = np.asarray(bias, dtype=np.float32)
-        if bias.shape != (self._n_items(),) or not np.isfinite(bias).all():
+        if bias.shape != (self.n_items_,) or not np.isfinite(bias).all():
             raise ValueError(
                 f"`item_bias` must hold one finite number per item "
-                f"({self._n_items()}); got shape {bias.shape}. "
+                f"({self.n_items_}); got shape {bias.shape}. "
                 "Leave it out if the model has none."
             )
         return bias
+
+    def _check_model(self):
+        super()._check_model()
+        _ = self.item_embeddings_, self.user_embeddings_, self.item_bias_
 
     def _holds_trained_model(self):
         return True

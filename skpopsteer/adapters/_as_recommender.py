@@ -90,12 +90,12 @@ def _frozen(adapter):
             "`model` must be a recommender with embeddings; got a frozen "
             f"{type(adapter).__name__}. Pass the trained model itself."
         )
+    adapter._check_model()
     if not adapter.__sklearn_is_fitted__():
         raise ValueError(
             "`model` must be trained; got an untrained host in "
             f"{type(adapter).__name__}. Train it first, or use the adapter itself: its "
             "fit trains a copy."
         )
-    adapter._n_items()
     _ = adapter.item_bias_
     return FrozenEstimator(adapter)

@@ -1,6 +1,7 @@
 """What all adapters share: encode users, decode against items, stay frozen."""
 
 import numpy as np
+from scipy.linalg import pinvh
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -53,7 +54,7 @@ class EmbeddingAdapter(
                 f"{type(self).__name__} holding a trained model. Wrap it with "
                 "as_recommender(...): frozen, its `fit` leaves the model alone."
             )
-        self._validate_params()
+        self._check_model()
         self._train(check_interactions(self, X, reset=True))
         # Converted now, so that nothing is stored on the estimator when it predicts.
         _ = self.item_embeddings_, self.item_bias_
@@ -146,11 +147,19 @@ class EmbeddingAdapter(
             tables[name] = (source, convert(source))
         return tables[name][1]
 
-    def _n_items(self):
+    def _check_model(self):
+        """Validate the parameters and the model they hold, trained or not."""
+        self._validate_params()
+
+    @property
+    def n_items_(self):
+        """Number of items of the host."""
         return self.item_embeddings_.shape[0]
 
     def _check_X(self, X):
-        return check_interactions(self, X, reset=False, n_items=self._n_items())
+        # An adapter that holds a trained model may never have seen its `fit`.
+        self._check_model()
+        return check_interactions(self, X, reset=False, n_items=self.n_items_)
 
     def _encode(self, X, user_ids):
         if user_ids is None:
@@ -198,7 +207,8 @@ def ridge_fold_in(X, item_embeddings, regularization, length=None):
     gram = V.T @ V
     d = len(gram)
     gram[np.diag_indices(d)] += regularization * max(np.trace(gram) / d, 1e-12)
-    U = np.linalg.solve(gram, (X @ V).T).T
+    # The pseudo-inverse also serves a singular matrix: no penalty, few items.
+    U = (X @ V) @ pinvh(gram)
     if length is not None:
         norms = np.linalg.norm(U, axis=1, keepdims=True)
         U *= length / np.where(norms > 0, norms, 1.0)

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval
@@ -95,21 +96,35 @@ class DecompositionRecommender(EmbeddingAdapter):
     def _holds_trained_model(self):
         return hasattr(self.decomposition, "components_")
 
-    def _train(self, X):
+    def _check_model(self):
+        super()._check_model()
         if getattr(self.decomposition, "whiten", False):
             raise ValueError(
                 "`decomposition` must not whiten, or the components are no item "
                 f"embeddings; got {self.decomposition!r}. Set whiten=False."
             )
-        trained = clone(self.decomposition).fit(X)
-        if not hasattr(trained, "components_"):
-            raise ValueError(
-                "`decomposition` must have components_ after fit, a host without "
-                f"embeddings cannot be steered; got {type(trained).__name__}. "
-                "TruncatedSVD and NMF have them."
-            )
-        self._trained = trained
+        try:
+            check_is_fitted(self.decomposition)
+        except NotFittedError:
+            return
+        _require_components(self.decomposition)
+
+    def _train(self, X):
+        self._trained = _require_components(clone(self.decomposition).fit(X))
 
     def _fold_in(self, X):
+        decomposition = self.decomposition_
+        # NMF wants rows of the type it was trained with.
+        X = X.astype(decomposition.components_.dtype, copy=False)
         # A frame where scikit-learn is configured to return frames.
-        return np.asarray(self.decomposition_.transform(X), dtype=np.float32)
+        return np.asarray(decomposition.transform(X), dtype=np.float32)
+
+
+def _require_components(decomposition):
+    if not hasattr(decomposition, "components_"):
+        raise ValueError(
+            "`decomposition` must have components_ after fit, a host without "
+            f"embeddings cannot be steered; got {type(decomposition).__name__}. "
+            "TruncatedSVD and NMF have them."
+        )
+    return decomposition

@@ -134,8 +134,11 @@ LogisticMatrixFactorization
     def _holds_trained_model(self):
         return getattr(self.model, "item_factors", None) is not None
 
-    def _train(self, X):
+    def _check_model(self):
+        super()._check_model()
         _count_extra_columns(self.model)
+
+    def _train(self, X):
         model = copy.deepcopy(self.model)
         with threadpool_limits(1, "blas"):
             model.fit(_to_csr_matrix(X), show_progress=False)

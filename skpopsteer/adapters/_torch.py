@@ -189,8 +189,8 @@ class TorchRecommender(EmbeddingAdapter):
         -------
         ndarray of shape (n_users, d), dtype float32
         """
-        self._validate_params()
-        n_items = self._n_items()
+        self._check_model()
+        n_items = self.n_items_
         sequences = check_sequences(sequences, n_items, self.max_length)
         held = sequences >= 0
         if self.padding == "first":
@@ -206,9 +206,11 @@ class TorchRecommender(EmbeddingAdapter):
     def _n_features_out(self):
         if self.item_embeddings is not None:
             return self.item_embeddings_.shape[1]
-        return self._fold_in(csr_array((1, self._n_items()), dtype=np.float32)).shape[1]
+        return self._fold_in(csr_array((1, self.n_items_), dtype=np.float32)).shape[1]
 
-    def _n_items(self):
+    @property
+    def n_items_(self):
+        """Number of items of the host."""
         if self.item_embeddings is not None:
             return self.item_embeddings_.shape[0]
         if self.n_items is None:
@@ -218,11 +220,14 @@ class TorchRecommender(EmbeddingAdapter):
             )
         return self.n_items
 
+    def _check_model(self):
+        super()._check_model()
+        _ = self.n_items_, self.item_bias_
+
     def _holds_trained_model(self):
         return True
 
     def _fold_in(self, X):
-        self._validate_params()
         if self.inputs == "sequences":
             return self.encode_sequences(rows_to_sequences(X, self.max_length))
         return self._run(self.encoder, X)

@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
 from skpopsteer._compat import HasMethods, Interval, _fit_context
 from skpopsteer._validation import check_interactions
@@ -97,7 +97,7 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
         """
         X = check_interactions(self, X, reset=True)
         self.item_popularity_ = item_popularity(X)
-        self.recommender_ = clone(self.recommender).fit(X, None)
+        self.recommender_ = self._fit_host(X)
         return self
 
     def _encode(self, X, user_ids):

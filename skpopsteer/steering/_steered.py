@@ -263,7 +263,7 @@ class SteeredRecommender(
                 "`X` must hold at least one interaction; got none. "
                 "Popularity is counted from them."
             )
-        self.recommender_ = clone(self.recommender).fit(X, None)
+        self.recommender_ = self._fit_host(X)
         self._check_decode()
         rng = np.random.default_rng(
             check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
