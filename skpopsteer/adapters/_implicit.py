@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skpopsteer._compat import HasMethods, Interval
+from skpopsteer._validation import check_embeddings
 from skpopsteer.adapters._base import EmbeddingAdapter, median_length, ridge_fold_in
 
 #: Columns behind the factors: BPR appends the item bias (users hold 1 there), LMF the
@@ -128,7 +129,7 @@ LogisticMatrixFactorization
         return self._table(
             name,
             getattr(self.model_, name),
-            lambda factors: _without_last_columns(_to_numpy(factors), n_extra),
+            lambda factors: _check_factors(name, factors, n_extra),
         )
 
     def _holds_trained_model(self):
@@ -174,8 +175,9 @@ def _to_numpy(factors):
     return factors.to_numpy() if hasattr(factors, "to_numpy") else factors
 
 
-def _without_last_columns(factors, n_columns):
-    return factors[:, : factors.shape[1] - n_columns]
+def _check_factors(name, factors, n_extra):
+    factors = check_embeddings(name, _to_numpy(factors))
+    return factors[:, : factors.shape[1] - n_extra]
 
 
 def _to_csr_matrix(X):

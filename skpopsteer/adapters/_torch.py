@@ -200,7 +200,7 @@ class TorchRecommender(EmbeddingAdapter):
         if self.padding_side == "left":
             order = np.argsort(held, axis=1, kind="stable")
             ids = np.take_along_axis(ids, order, axis=1)
-        return self._run(self.encoder, ids)
+        return check_embeddings("encoder", self._run(self.encoder, ids))
 
     @property
     def _n_features_out(self):
@@ -230,7 +230,7 @@ class TorchRecommender(EmbeddingAdapter):
     def _fold_in(self, X):
         if self.inputs == "sequences":
             return self.encode_sequences(rows_to_sequences(X, self.max_length))
-        return self._run(self.encoder, X)
+        return check_embeddings("encoder", self._run(self.encoder, X))
 
     def _find(self, where):
         return where(self.module) if callable(where) else attrgetter(where)(self.module)
