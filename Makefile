@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # One worker a core: threads of OpenMP that wait for each other by spinning would slow
-# parallel tests down tenfold. The demo has the machine to itself and lets them sleep.
+# parallel tests down tenfold. One thread also gives the demo the same figures anywhere.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SKLEARN_VERSIONS ?= 1.6.1 1.7.2 1.8.0 1.9.1
 
@@ -35,7 +35,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 install: $(VENV)/.installed
 
 demo: $(VENV)/.installed
-	OMP_WAIT_POLICY=passive $(BIN)/python examples/plot_steer_movielens.py
+	$(ONE_THREAD) $(BIN)/python examples/plot_steer_movielens.py
 
 test: $(VENV)/.installed-test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -q $(PYTEST_ARGS)

@@ -78,7 +78,7 @@ say("training the sparse autoencoder on the host's user embeddings ...")
 model = SteeredRecommender(
     host,
     probe=SparseAutoencoderProbe(1024, k=32, random_state=0, verbose=1),
-    selector=PopularityNeuronSelector(drop_silent=True),
+    selector=PopularityNeuronSelector(),
     groups=PopularityGroups("count", head=0.1, tail=0.1),
     random_state=0,
 ).fit(X)
@@ -182,7 +182,7 @@ print(
 )
 
 # %%
-# The trade-off as a picture: down and right is better.
+# The trade-off as a picture. Better is down and right, then up and right.
 
 import matplotlib  # noqa: E402
 

@@ -198,17 +198,19 @@ def check_embeddings(name, embeddings, *, n_columns=None):
             f"`{name}` must be a 2-D table of numbers, one row each; got shape "
             f"{table.shape} and dtype {table.dtype}. Pass an array (n_rows, d)."
         )
+    with np.errstate(over="ignore"):
+        table = table.astype(np.float32, copy=False)
     if not np.isfinite(table).all():
         raise ValueError(
-            f"`{name}` must hold finite numbers; got NaN or infinity. "
-            "Check the training of the host: it may have diverged."
+            f"`{name}` must hold finite numbers, in float32; got NaN or "
+            "infinity. Check the training of the host: it may have diverged."
         )
     if n_columns is not None and table.shape[1] != n_columns:
         raise ValueError(
             f"`{name}` must have {n_columns} columns, as the item embeddings have; got "
             f"{table.shape[1]}. Pass tables of one and the same model."
         )
-    return table.astype(np.float32, copy=False)
+    return table
 
 
 def check_popularity(popularity):

@@ -1,5 +1,7 @@
 """What makes an estimator a recommender: lists, scores and accuracy from two hooks."""
 
+from numbers import Real
+
 import numpy as np
 from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
@@ -226,8 +228,10 @@ lists, default=None
         exclude : same forms as `candidates`, default=None
             Items to leave out.
         strength : float, default=None
-            Used for every knob in this call instead of the estimator's own strengths;
-            0 gives the lists of the host. Nothing is fitted again.
+            Used in this call instead of the estimator's own `strength`; further
+            strengths that are set keep their proportion to it. 0 turns nothing: the
+            host's own lists, unless a reconstruction replaces the embedding. Nothing is
+            fitted again.
         user_ids : array-like of shape (n_users,), default=None
             Positions of trained users; None folds every row in.
         return_scores : bool, default=False
@@ -249,6 +253,18 @@ lists, default=None
             X, n_recommendations, exclude_seen, candidates, exclude, user_ids,
             return_scores, strength,
         )  # fmt: skip
+
+    def _prepare(self, X, user_ids, strength):
+        # Knobs may have been set after `fit`: a typing error must not pass for a knob.
+        self._validate_params()
+        if strength is not None and not (
+            isinstance(strength, Real) and np.isfinite(strength)
+        ):
+            raise ValueError(
+                f"`strength` must be a finite number or None; got {strength!r}. "
+                "0 gives the lists of the host."
+            )
+        return super()._prepare(X, user_ids, strength)
 
     def _fit_host(self, X):
         """Fit a clone of the host, which a frozen one shrugs off, and return it."""
@@ -284,6 +300,7 @@ def _check_length(n_recommendations, default):
 def _check_item_lists(name, lists, shape):
     """Turn lists into a CSR mask, or a boolean vector where all users share one."""
     n_users, n_items = shape
+    lists = _as_lists(name, lists, shape)
     if issparse(lists):
         if lists.shape != shape:
             raise ValueError(
@@ -305,6 +322,24 @@ def _check_item_lists(name, lists, shape):
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
     ones = np.ones(indptr[-1], dtype=np.float32)
     return canonical_csr(csr_array((ones, np.concatenate(rows), indptr), shape=shape))
+
+
+def _as_lists(name, lists, shape):
+    """Refuse what has no length or order, and dense masks, which look like lists."""
+    if issparse(lists) or isinstance(lists, list | tuple):
+        return lists
+    table = np.asarray(lists)
+    if table.ndim not in (1, 2):
+        raise TypeError(
+            f"`{name}` must be item positions, a list of lists or a sparse mask; got "
+            f"{type(lists).__name__}. Turn a set into a list."
+        )
+    if table.shape == shape and shape[1] > 2 and np.isin(table, (0, 1)).all():
+        raise ValueError(
+            f"`{name}` must be item positions or a sparse mask; got a dense mask of "
+            "the shape of `X`. Pass scipy.sparse.csr_array(mask)."
+        )
+    return table
 
 
 def _check_items(name, items, n_items):

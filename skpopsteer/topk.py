@@ -121,7 +121,9 @@ def merge_lists(first, second, n_first: int):
     k = first.shape[1]
     n_first = min(n_first, k)
     head = first[:, :n_first]
-    repeated = (second[:, :, None] == head[:, None, :]).any(axis=2)
+    # One key per (row, item), so that a single look-up serves all rows.
+    rows = np.arange(len(first))[:, None] * (max(first.max(), second.max(), 0) + 2)
+    repeated = np.isin(rows + second, rows + head)
     merged = np.hstack([head, np.where(repeated, -1, second)])
     # A stable sort on "is padding" closes the gaps and keeps the order of the rest.
     order = np.argsort(merged == -1, axis=1, kind="stable")

@@ -25,22 +25,15 @@ N_USERS, N_ITEMS, WIDTH, MAX_LENGTH = 200, 100, 8, 12
 class Host:
     """A trained host.
 
-    Attributes
-    ----------
-    name : str
-    model : object
-        What the foreign library trained.
-    recommender : FrozenEstimator
-        What ``as_recommender`` made of it.
-    X : csr_array of shape (n_users, n_items)
-        Interactions it understands; times for the order-aware one.
-    own_lists : callable
-        ``own_lists(way, rows, k, exclude_seen=True)`` gives the ids and scores of the
-        foreign library, where `way` is "user_ids" or "fold_in".
+    `model` is what the foreign library trained, `trained` its :func:`snapshot` before
+    anything of ours touched it, and `recommender` what ``as_recommender`` made of it.
+    ``own_lists(way, rows, k, exclude_seen=True)`` gives ids and scores of the foreign
+    library for some rows of `X`, where `way` is "user_ids" or "fold_in".
     """
 
     name: str
     model: Any
+    trained: Any
     recommender: Any
     X: csr_array
     own_lists: Callable
@@ -105,7 +98,8 @@ def _implicit(name, kind, **params):
                 recalculate_user=way == "fold_in",
             )
 
-    return Host(name, model, as_recommender(model), X, own_lists)
+    trained = snapshot(model)
+    return Host(name, model, trained, as_recommender(model), X, own_lists)
 
 
 def _decomposition(name, kind, **params):
@@ -117,7 +111,8 @@ def _decomposition(name, kind, **params):
         scores = library.inverse_transform(library.transform(X[rows]))
         return lists_by_hand(scores, X[rows], k, exclude_seen)
 
-    return Host(name, model, as_recommender(model), X, own_lists)
+    trained = snapshot(model)
+    return Host(name, model, trained, as_recommender(model), X, own_lists)
 
 
 def _arrays(name, *, with_bias):
@@ -131,7 +126,8 @@ def _arrays(name, *, with_bias):
     def own_lists(way, rows, k, exclude_seen=True):
         return lists_by_hand(scores[rows], X[rows], k, exclude_seen)
 
-    return Host(name, model, as_recommender(model), X, own_lists)
+    trained = snapshot(model)
+    return Host(name, model, trained, as_recommender(model), X, own_lists)
 
 
 class Autoencoder(torch.nn.Module):
@@ -207,7 +203,7 @@ def _train(kind, inputs, targets):
 
 
 def _torch(name, module, X, tensor, **params):
-    library = copy.deepcopy(module).eval()
+    library, trained = copy.deepcopy(module).eval(), snapshot(module)
     recommender = as_recommender(TorchRecommender(module, encoder="encode", **params))
 
     @torch.no_grad()
@@ -215,7 +211,7 @@ def _torch(name, module, X, tensor, **params):
         scores = library(tensor[torch.as_tensor(rows)]).numpy()
         return lists_by_hand(scores, X[rows], k, exclude_seen)
 
-    return Host(name, module, recommender, X, own_lists)
+    return Host(name, module, trained, recommender, X, own_lists)
 
 
 def _autoencoder(name, kind, **params):

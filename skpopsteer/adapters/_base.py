@@ -117,6 +117,33 @@ class EmbeddingAdapter(
             scores += self.item_bias_
         return scores
 
+    def set_params(self, **params):
+        """Set parameters of the adapter; those of a trained model are out of reach.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : object
+            This adapter.
+
+        Raises
+        ------
+        ValueError
+            For a parameter of the trained model the adapter holds.
+        """
+        nested = [name for name in params if "__" in name]
+        if nested and self._holds_trained_model():
+            raise ValueError(
+                f"`{nested[0]}` must not be set on an adapter that holds a trained "
+                "model; got a new value for it. Use an adapter around an untrained "
+                "model to search its parameters."
+            )
+        return super().set_params(**params)
+
     def __sklearn_is_fitted__(self):
         return self._holds_trained_model() or hasattr(self, "n_features_in_")
 
@@ -144,7 +171,10 @@ class EmbeddingAdapter(
         """Convert a table of the host once, as long as the host holds that table."""
         tables = self.__dict__.setdefault("_tables", {})
         if name not in tables or tables[name][0] is not source:
-            tables[name] = (source, convert(source))
+            # Read-only, for it may be the memory of the caller's own model.
+            table = convert(source).view()
+            table.flags.writeable = False
+            tables[name] = (source, table)
         return tables[name][1]
 
     def _check_model(self):

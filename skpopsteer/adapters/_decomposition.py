@@ -116,8 +116,16 @@ class DecompositionRecommender(EmbeddingAdapter):
         decomposition = self.decomposition_
         # NMF wants rows of the type it was trained with.
         X = X.astype(decomposition.components_.dtype, copy=False)
+        try:
+            U = decomposition.transform(X)
+        except TypeError as error:
+            raise TypeError(
+                "`decomposition` must transform sparse rows; got "
+                f"{type(decomposition).__name__}, which says: {error} "
+                "TruncatedSVD, NMF and PCA do."
+            ) from error
         # A frame where scikit-learn is configured to return frames.
-        return np.asarray(decomposition.transform(X), dtype=np.float32)
+        return np.asarray(U, dtype=np.float32)
 
 
 def _require_components(decomposition):

@@ -200,7 +200,7 @@ class TorchRecommender(EmbeddingAdapter):
         if self.padding_side == "left":
             order = np.argsort(held, axis=1, kind="stable")
             ids = np.take_along_axis(ids, order, axis=1)
-        return check_embeddings("encoder", self._run(self.encoder, ids))
+        return self._check_encoded(self._run(self.encoder, ids))
 
     @property
     def _n_features_out(self):
@@ -230,7 +230,13 @@ class TorchRecommender(EmbeddingAdapter):
     def _fold_in(self, X):
         if self.inputs == "sequences":
             return self.encode_sequences(rows_to_sequences(X, self.max_length))
-        return check_embeddings("encoder", self._run(self.encoder, X))
+        return self._check_encoded(self._run(self.encoder, X))
+
+    def _check_encoded(self, U):
+        # The inner product needs equal widths; a decoder knows its own.
+        linear = self.decoder is None
+        width = self.item_embeddings_.shape[1] if linear else None
+        return check_embeddings("encoder", U, n_columns=width)
 
     def _find(self, where):
         return where(self.module) if callable(where) else attrgetter(where)(self.module)
@@ -239,7 +245,8 @@ class TorchRecommender(EmbeddingAdapter):
         return check_embeddings("item_embeddings", self._without_padding(table))
 
     def _without_padding(self, table):
-        table = table.detach().cpu().numpy()
+        # numpy has no bfloat16.
+        table = table.detach().float().cpu().numpy()
         if self.inputs == "rows":
             return table
         return table[1:] if self.padding == "first" else table[:-1]
@@ -255,7 +262,11 @@ class TorchRecommender(EmbeddingAdapter):
                 batch = rows[start : start + self.batch_size]
                 if issparse(batch):
                     batch = batch.toarray().astype(np.float32, copy=False)
-                batch = torch.as_tensor(batch, device=parameter.device)
+                # torch warns of memory it could not write to, though nobody will.
+                batch = torch.as_tensor(np.require(batch, requirements="W"))
+                batch = batch.to(parameter.device)
+                if batch.is_floating_point() and parameter.is_floating_point():
+                    batch = batch.to(parameter.dtype)
                 if callable(function):
                     result = function(self.module, batch)
                 else:

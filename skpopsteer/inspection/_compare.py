@@ -7,7 +7,6 @@ import numpy as np
 
 from skpopsteer import metrics
 from skpopsteer._compat import import_frame_library
-from skpopsteer._validation import as_interactions
 from skpopsteer.popularity import PopularityGroups, item_popularity
 
 __all__ = ["Comparison", "compare"]
@@ -26,7 +25,7 @@ class Comparison:
     values : ndarray of shape (n_recommenders, n_measures)
         The figures.
     convention : str
-        What was counted as head and tail.
+        What was counted as head and tail, and how users were encoded.
     """
 
     names: list[str]
@@ -120,7 +119,9 @@ def compare(models, X, y, *, n_recommendations=10, groups=None, user_ids=None):
     groups : PopularityGroups, default=None
         What counts as tail; None is ``PopularityGroups()``. The table says it in words.
     user_ids : array-like of shape (n_users,), default=None
-        Positions of trained users, for all recommenders.
+        Positions of trained users, for all recommenders. None folds every row in, which
+        the table says: for BPR and LMF that is another recommender than the trained
+        one.
 
     Returns
     -------
@@ -152,7 +153,6 @@ def compare(models, X, y, *, n_recommendations=10, groups=None, user_ids=None):
             "`models` must be a dict of names to fitted recommenders, not empty; got "
             f"{type(models).__name__}. Write {{'host': model}}."
         )
-    X = as_interactions("X", X)
     popularity = item_popularity(X)
     groups = PopularityGroups() if groups is None else groups
     labels = groups.label(popularity)
@@ -173,8 +173,13 @@ def compare(models, X, y, *, n_recommendations=10, groups=None, user_ids=None):
             f"tail_coverage@{k}", f"tail_share@{k}", f"average_popularity@{k}",
         ],
         values=np.array(rows),
-        convention=str(groups),
+        convention=f"{groups}; users: {_whose(user_ids)}",
     )  # fmt: skip
+
+
+def _whose(user_ids):
+    # For hosts without a fold-in of their own these are two recommenders.
+    return "folded in from their rows" if user_ids is None else "trained vectors"
 
 
 def _measure(ids, y, popularity, labels):

@@ -87,6 +87,7 @@ def check_lists(recommendations: ArrayLike, k: int | None) -> IntArray:
             "`recommendations` must hold item positions, or -1 for an empty slot; got "
             f"{lists.min()}. Map your item ids to positions first."
         )
+    _refuse_repeats(lists)
     if k is None:
         return lists
     k = check_count("k", k, "Leave it out to use every column.")
@@ -96,6 +97,17 @@ def check_lists(recommendations: ArrayLike, k: int | None) -> IntArray:
             f"`recommendations`; got {k}. Recommend longer lists or lower `k`."
         )
     return lists[:, :k]
+
+
+def _refuse_repeats(lists: IntArray) -> None:
+    ordered = np.sort(lists, axis=1)
+    repeated = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    if repeated.any():
+        row, column = np.argwhere(repeated)[0]
+        raise ValueError(
+            "`recommendations` must hold an item once per list; got item "
+            f"{ordered[row, column]} twice in row {row}. Drop the repeats."
+        )
 
 
 def check_count(name: str, value: Any, advice: str) -> int:

@@ -147,10 +147,7 @@ class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
             dtype=[np.float64, np.float32],
             y_numeric=True,
         )
-        result = self.score_func(Z, self._group_rows(y))
-        self.scores_, self.p_values_ = (
-            result if isinstance(result, tuple) else (result, None)
-        )
+        self.scores_, self.p_values_ = self._score(Z, self._group_rows(y))
         self._check_fdr()
         self.silent_neurons_ = self._find_silent(
             Z if activations is None else activations
@@ -159,7 +156,23 @@ class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
         self.steering_weights_ = self._weigh()
         return self
 
+    def _score(self, Z, groups):
+        result = self.score_func(Z, groups)
+        scores, p_values = result if isinstance(result, tuple) else (result, None)
+        scores = np.array(scores, dtype=np.float64)
+        if scores.shape != (Z.shape[1],):
+            raise ValueError(
+                f"`score_func` must return one score per neuron ({Z.shape[1]}); got "
+                f"shape {scores.shape}. Return scores, or (scores, p_values)."
+            )
+        if p_values is not None:
+            p_values = np.array(p_values, dtype=np.float64)
+            # Functions such as f_classif give NaN for a neuron that never varies.
+            p_values[np.isnan(scores) | np.isnan(p_values)] = 1.0
+        return np.nan_to_num(scores, nan=0.0), p_values
+
     def _group_rows(self, y):
+        y = y.astype(np.float64)
         if np.isin(y, (-1, 0, 1)).all() and (y == 1).any() and (y == -1).any():
             return y
         n_rows = len(y)

@@ -192,9 +192,7 @@ class SparseAutoencoderProbe(
         X = validate_data(self, X, dtype=np.float32, reset=not resume)
         best = None
         for seed in self._seeds(1 if resume else self.n_init):
-            trainer = self._make_trainer(X, seed)
-            if resume:
-                trainer.resume(self._training_state)
+            trainer = self._make_trainer(X, seed, resume=resume)
             losses = trainer.run(X, self.max_iter, self.tol, self.verbose)
             weights = trainer.weights()
             fvu, dead = self._evaluate(weights, X)
@@ -228,9 +226,7 @@ class SparseAutoencoderProbe(
         first = not hasattr(self, "_training_state")
         X = validate_data(self, X, dtype=np.float32, reset=first)
         (seed,) = self._seeds(1)
-        trainer = self._make_trainer(X, seed)
-        if not first:
-            trainer.resume(self._training_state)
+        trainer = self._make_trainer(X, seed, resume=not first)
         loss = trainer.epoch(X)
         weights = trainer.weights()
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
@@ -350,7 +346,7 @@ class SparseAutoencoderProbe(
             np.iinfo(np.int32).max, size=n_seeds
         )
 
-    def _make_trainer(self, X, seed):
+    def _make_trainer(self, X, seed, *, resume):
         # Imported here: only training needs torch's autograd and optimisers.
         import torch
 
@@ -359,7 +355,7 @@ class SparseAutoencoderProbe(
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        return Trainer(
+        trainer = Trainer(
             X,
             n_neurons=self.n_neurons,
             k=self.k,
@@ -369,6 +365,15 @@ class SparseAutoencoderProbe(
             device=device,
             seed=int(seed),
         )
+        if resume:
+            n_trained = len(self.encoder_bias_)
+            if n_trained != self.n_neurons:
+                raise ValueError(
+                    f"`n_neurons` must stay {n_trained} to go on from the last fit; "
+                    f"got {self.n_neurons}. Set warm_start=False to start anew."
+                )
+            trainer.resume(self._training_state)
+        return trainer
 
     def _weights(self):
         return SparseWeights(

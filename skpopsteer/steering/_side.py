@@ -101,6 +101,7 @@ class SteeredSide:
             codes = encode(self.probe, rows[block])
             steered = codes.active
             if moves:
+                _require_nonnegative(codes, rule)
                 steered = RULES[rule](codes, turned, self.scales, self.peaks)
             if reconstruction == "replace":
                 moved[block] = self.probe.inverse_transform(steered)
@@ -120,12 +121,27 @@ class SteeredSide:
 
 def encode(probe, rows):
     """Return the codes of some rows, whatever kind of probe it is."""
-    if hasattr(probe, "pre_activations") and hasattr(probe, "activate"):
+    has_both = hasattr(probe, "pre_activations"), hasattr(probe, "activate")
+    if all(has_both):
         pre = probe.pre_activations(rows)
         return Codes(pre, probe.activate(pre), probe.activate)
+    if any(has_both):
+        raise TypeError(
+            "`probe` must have both pre_activations and activate, or neither; got "
+            f"{type(probe).__name__} with one. Add the other: transform(X) is "
+            "activate(pre_activations(X))."
+        )
     Z = probe.transform(rows)
     Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=np.float32)
     return Codes(Z, Z, lambda steered: steered)
+
+
+def _require_nonnegative(codes, rule):
+    if rule != "shift" and codes.active.min() < 0:
+        raise ValueError(
+            "`rule` must be 'shift' for a probe whose activations can be negative; got "
+            f"{rule!r}. Scaling a negative activation down turns the neuron up."
+        )
 
 
 def _blocks(rows, n_neurons):

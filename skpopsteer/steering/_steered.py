@@ -1,5 +1,6 @@
 """The main estimator: a host, its neurons, and a knob."""
 
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -44,25 +45,29 @@ class SteeredRecommender(
         The host: ``as_recommender(trained_model)``, which is never retrained, or an
         adapter around an untrained model, which ``fit`` trains a clone of.
     probe : estimator, default=None
-        Autoencoder of the user side: anything with `transform` and `inverse_transform`.
+        Autoencoder of the user side: anything with `transform` and `inverse_transform`;
+        with `pre_activations` and `activate` too, neurons are shifted between the two.
         None is ``SparseAutoencoderProbe()``, seeded by `random_state`.
     selector : estimator, default=None
         Gives `steering_weights_`. None is ``PopularityNeuronSelector()``.
     rule : {"shift", "scale", "clamp"}, default="shift"
         ``"shift"`` adds to the pre-activations, before ReLU and TopK (PopSteer);
         ``"scale"`` multiplies activations by ``exp(-strength * weight)``; ``"clamp"``
-        caps popular neurons, down to 0 at strength 1, and holds unpopular ones up.
+        caps popular neurons, down to 0 at strength 1, and holds unpopular ones up. The
+        last two need activations that are not negative.
     strength : float, default=1.0
         How far the knob is turned; PopSteer's alpha (v2: alpha_pop). Positive lowers
-        popularity, negative raises it. In standard deviations of the pre-activation for
-        ``rule="shift"``, for a neuron of weight 1. It does not carry over from one
-        autoencoder to another.
+        popularity, negative raises it (surely for ``rule="shift"`` only). In standard
+        deviations of the pre-activation for ``rule="shift"``, for a neuron of weight 1.
+        It does not carry over from one autoencoder to another.
     unpopular_strength : float, default=None
         Strength for neurons of unpopular profiles (v2: alpha_unpop); None means
         `strength`.
     side : {"user", "item", "both"}, default="user"
         Whose embeddings are steered. The item side trains on the item embeddings and
         compares head with tail items; it needs a host that decodes by inner products.
+        A shift that moves every item alike ranks nothing anew, so that there
+        ``rule="scale"`` is the stronger lever.
     item_probe, item_selector : estimator, default=None
         Of the item side; None clones those of the user side.
     item_strength : float, default=None
@@ -123,10 +128,11 @@ class SteeredRecommender(
         p' = p - \alpha\, w \odot \sigma, \qquad
         u' = u + W_{dec}^\top (z' - z)
 
-    (:math:`u' = W_{dec}^\top z' + b` with ``reconstruction="replace"``). PopSteer v2 as
-    published is ``reconstruction="replace"``; v1 also has
-    ``selector=PopularityNeuronSelector(weighting="joint")``,
-    ``shift_scale="opposite"`` and ``groups=PopularityGroups("mass")``.
+    (:math:`u' = W_{dec}^\top z' + b` with ``reconstruction="replace"``). As published
+    are ``reconstruction="replace"`` with ``groups=PopularityGroups("count", head=.1,
+    tail=.1)`` for v2, and with ``groups=PopularityGroups("mass")``,
+    ``selector=PopularityNeuronSelector(weighting="joint")`` and
+    ``shift_scale="opposite"`` for v1.
 
     Where there are fewer than 8,192 users the autoencoder also trains on embeddings of
     random parts of their histories. Fitting costs one fold-in of those rows and of the
@@ -264,6 +270,7 @@ class SteeredRecommender(
                 "Popularity is counted from them."
             )
         self.recommender_ = self._fit_host(X)
+        self._user_side = self._item_side = None
         self._check_decode()
         rng = np.random.default_rng(
             check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -275,6 +282,22 @@ class SteeredRecommender(
         taste = niche_taste(X, self.item_popularity_)
         self._mean_taste = float(np.nanmean(taste))
         return self
+
+    def fit_transform(self, X, y=None, *, item_features=None, user_ids=None):
+        """Fit, and return the steered embeddings of the same rows.
+
+        Parameters
+        ----------
+        X, y, item_features, user_ids : see :meth:`fit`
+            As there.
+
+        Returns
+        -------
+        ndarray of shape (n_users, d), dtype float32
+            What ``transform(X, user_ids)`` returns.
+        """
+        self.fit(X, y, item_features=item_features, user_ids=user_ids)
+        return self.transform(X, user_ids)
 
     def transform(self, X, user_ids=None):
         """Return steered user embeddings.
@@ -291,8 +314,8 @@ class SteeredRecommender(
         ndarray of shape (n_users, d), dtype float32
             The host's own embeddings with ``side="item"``.
         """
-        X, U, (push, _) = self._prepare(X, user_ids, None)
-        return self._steer_users(U, push, self._factors(X))
+        _, encoded, (push, _) = self._prepare(X, user_ids, None)
+        return self._steer_users(encoded, push)
 
     @property
     def probe_(self):
@@ -319,12 +342,6 @@ class SteeredRecommender(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    @property
-    def _n_features_out(self):
-        return self.recommender_.encode_users(
-            np.zeros((1, self.n_features_in_), dtype=np.float32)
-        ).shape[1]
-
     def _check_host(self):
         if not hasattr(self.recommender, "encode_users"):
             raise TypeError(
@@ -343,16 +360,18 @@ class SteeredRecommender(
 
     def _side(self, name):
         check_is_fitted(self)
-        side = getattr(self, f"_{name}_side", None)
+        side = getattr(self, f"_{name}_side")
         if side is None:
             raise AttributeError(
-                f"`side` must include {name!r} for this attribute; got {self.side!r}."
+                f"`side` must include {name!r} when `fit` is called; it did not. Set "
+                "side and fit again."
             )
         return side
 
     def _fit_user_side(self, X, user_ids, rng):
         host = self.recommender_
         rows = host.encode_users(X, user_ids)
+        self._n_features_out = rows.shape[1]
         group_rows, groups = encode_profiles(
             host, X, rows, self.item_popularity_, self.item_groups_, self.profiles, rng
         )
@@ -363,6 +382,7 @@ class SteeredRecommender(
 
     def _fit_item_side(self, rng):
         rows = np.ascontiguousarray(self.recommender_.item_embeddings_)
+        self._n_features_out = rows.shape[1]
         probe = self.probe if self.item_probe is None else self.item_probe
         selector = self.selector if self.item_selector is None else self.item_selector
         return self._fit_side(probe, selector, rows, rng, rows, rows, self.item_groups_)
@@ -381,25 +401,36 @@ class SteeredRecommender(
         )
 
     def _encode(self, X, user_ids):
-        return self.recommender_.encode_users(X, user_ids)
+        # Factors are made of all rows at once: a callable may compare them.
+        factors = user_factors(
+            self.user_strength, X, self.item_popularity_, self._mean_taste
+        )
+        return _Encoded(self.recommender_.encode_users(X, user_ids), factors)
 
     def _turn(self, strength):
         """Return the push of the user neurons and the displacement of the items.
 
         Either is None where that side is not steered, or not moved.
         """
-        if strength is not None:
-            user = item = (strength, strength)
-        else:
-            unpopular = self.unpopular_strength
-            user = (self.strength, self.strength if unpopular is None else unpopular)
-            item = self.item_strength
-            item = user if item is None else (item, item)
-        push = None if self.side == "item" else self._user_side.push(*user)
+        user, item = self._strengths(strength)
+        push = None if self.side == "item" else self._side("user").push(*user)
         return push, None if self.side == "user" else self._displace_items(item)
 
+    def _strengths(self, strength):
+        """Return (popular, unpopular) strengths of the user side and the item side."""
+        popular, unpopular, item = (
+            self.strength, self.unpopular_strength, self.item_strength,
+        )  # fmt: skip
+        if strength is not None:
+            # The set strengths keep their proportions: it is one knob.
+            ratio = 0.0 if strength == 0 else strength / (self.strength or strength)
+            unpopular, item = (s if s is None else s * ratio for s in (unpopular, item))
+            popular = strength
+        user = (popular, popular if unpopular is None else unpopular)
+        return user, user if item is None else (item, item)
+
     def _displace_items(self, strengths):
-        side, V = self._item_side, self.recommender_.item_embeddings_
+        side, V = self._side("item"), self.recommender_.item_embeddings_
         moved = side.move(
             V,
             side.push(*strengths),
@@ -408,34 +439,40 @@ class SteeredRecommender(
         )
         return None if moved is V else moved - V
 
-    def _steer_users(self, U, push, factors):
+    def _steer_users(self, encoded, push):
         if push is None:
-            return U
-        return self._user_side.move(
-            U,
+            return encoded.embeddings
+        return self._side("user").move(
+            encoded.embeddings,
             push,
             rule=self.rule,
             reconstruction=self.reconstruction,
-            factors=factors,
-        )
-
-    def _factors(self, X):
-        return user_factors(
-            self.user_strength, X, self.item_popularity_, self._mean_taste
+            factors=encoded.factors,
         )
 
     def _block_scores(self, encoded, X, turned):
         push, displacement = turned
-        factors = self._factors(X)
-        U = self._steer_users(encoded, push, factors)
+        U = self._steer_users(encoded, push)
         scores = self.recommender_.decode(U)
         if displacement is not None:
-            change = U @ displacement.T
+            change, factors = U @ displacement.T, encoded.factors
             scores += change if factors is None else factors[:, None] * change
         return scores
 
     def _host_block_scores(self, encoded, X):
-        return self.recommender_.decode(encoded)
+        return self.recommender_.decode(encoded.embeddings)
+
+
+@dataclass
+class _Encoded:
+    """Embeddings of some rows, and what multiplies the strength for each."""
+
+    embeddings: np.ndarray
+    factors: np.ndarray | None
+
+    def __getitem__(self, rows):
+        factors = None if self.factors is None else self.factors[rows]
+        return _Encoded(self.embeddings[rows], factors)
 
 
 def _train(probe, rows):

@@ -1,5 +1,7 @@
 """What is particular about hosts made of two tables."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -215,3 +217,19 @@ def test_embeddings_handed_out_are_not_the_table(X, tables):
     host.encode_users(X, np.arange(N_USERS))[:] = 0
     after = host.recommend(X, user_ids=np.arange(N_USERS))
     np.testing.assert_array_equal(after, before)
+
+
+def test_a_pickle_holds_the_tables_once(X, tables):
+    host = ArrayRecommender(*tables[:2])
+    size = len(pickle.dumps(host))
+    host.recommend(X, user_ids=np.arange(N_USERS))
+    assert len(pickle.dumps(host)) == size
+
+
+def test_tables_are_handed_out_read_only(tables):
+    host = as_recommender(tables)
+    for table in [host.item_embeddings_, host.user_embeddings_, host.item_bias_]:
+        with pytest.raises(ValueError, match="read-only"):
+            table *= 2
+    assert tables[0].flags.writeable
+    assert tables[1].flags.writeable

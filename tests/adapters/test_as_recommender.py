@@ -1,5 +1,8 @@
 """Freezing: nothing trains, copies or changes the caller's model."""
 
+import pickle
+
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -20,7 +23,7 @@ from skpopsteer import (
     TorchRecommender,
     as_recommender,
 )
-from tests.hosts import HOSTS, N_ITEMS, snapshot
+from tests.hosts import HOSTS, N_ITEMS, WITH_USER_IDS, snapshot
 
 ADAPTERS = {
     "als": ImplicitRecommender,
@@ -54,6 +57,21 @@ def test_fit_does_nothing(name):
     before = snapshot(host.model)
     assert host.recommender.fit(host.X, None) is host.recommender
     np.testing.assert_equal(snapshot(host.model), before)
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_copies_give_equal_lists(name, tmp_path):
+    host = HOSTS[name]()
+    ids = host.recommender.recommend(host.X)
+    joblib.dump(host.recommender, tmp_path / "host")
+    for copied in [
+        pickle.loads(pickle.dumps(host.recommender)),
+        joblib.load(tmp_path / "host"),
+        joblib.load(tmp_path / "host", mmap_mode="r"),
+        clone(host.recommender.estimator),
+    ]:
+        np.testing.assert_array_equal(copied.recommend(host.X), ids)
+    assert clone(host.recommender) is host.recommender
 
 
 def test_freezing_twice_gives_the_same_host(host):
@@ -155,6 +173,13 @@ def test_a_tuple_of_another_length_is_refused(n_tables):
     message = rf"^`model` must be \(user_embeddings, .* got a tuple of {n_tables}"
     with pytest.raises(ValueError, match=message):
         as_recommender((np.ones((3, 2)),) * n_tables)
+
+
+@pytest.mark.parametrize("name", sorted(set(HOSTS) - set(WITH_USER_IDS)))
+def test_user_ids_are_refused_without_a_table_of_users(name):
+    host = HOSTS[name]()
+    with pytest.raises(ValueError, match=r"^`user_ids` must be None for a host"):
+        host.recommender.recommend(host.X[:2], user_ids=[0, 1])
 
 
 @pytest.mark.parametrize("name", HOSTS)

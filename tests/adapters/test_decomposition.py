@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.decomposition import NMF, PCA, IncrementalPCA, KernelPCA, TruncatedSVD
+from sklearn.decomposition import (
+    NMF,
+    PCA,
+    FastICA,
+    IncrementalPCA,
+    KernelPCA,
+    TruncatedSVD,
+)
 from sklearn.exceptions import NotFittedError
 
 from skpopsteer import DecompositionRecommender, as_recommender
@@ -111,3 +118,19 @@ def test_data_frames_as_output_change_nothing(name):
         U = host.recommender.encode_users(host.X)
         assert type(U) is np.ndarray
         np.testing.assert_array_equal(host.recommender.recommend(host.X), ids)
+
+
+def test_parameters_of_a_trained_decomposition_are_out_of_reach(interactions):
+    svd = TruncatedSVD(4, random_state=0).fit(interactions)
+    adapter = DecompositionRecommender(svd)
+    message = "^`decomposition__n_components` must not be set on an adapter that holds"
+    with pytest.raises(ValueError, match=message):
+        adapter.set_params(decomposition__n_components=2)
+    assert svd.n_components == 4
+
+
+@pytest.mark.filterwarnings("ignore:FastICA did not converge")
+def test_a_decomposition_that_wants_dense_rows_gets_one_clear_line(interactions):
+    model = FastICA(4, random_state=0).fit(interactions.toarray())
+    with pytest.raises(TypeError, match=r"^`decomposition` must transform sparse"):
+        as_recommender(model).predict(interactions)

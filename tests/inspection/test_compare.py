@@ -55,7 +55,7 @@ def test_text_has_a_row_per_model_and_states_the_convention(table):
     assert len({len(line) for line in lines[:-1]}) == 1
     assert lines[3].startswith("host")
     assert f"{table['gini@10'][0]:.4f}" in lines[3]
-    assert lines[-1] == f"({PopularityGroups()})"
+    assert lines[-1] == f"({PopularityGroups()}; users: folded in from their rows)"
 
 
 def test_names_are_escaped_in_html(table):
@@ -82,6 +82,17 @@ def test_the_length_of_the_lists_is_the_callers(host, split):
     table = compare({"host": host}, *split, n_recommendations=5)
     X, y = split
     assert table["ndcg@5"][0] == pytest.approx(metrics.ndcg(y, host.recommend(X, 5)))
+
+
+def test_trained_users_are_looked_up_when_named(split):
+    X, y = split
+    U, V = np.random.default_rng(0).normal(size=(2, 200, 4))
+    host = as_recommender((U, V[:100]))
+    ids = np.arange(200)
+    table = compare({"host": host}, X, y, user_ids=ids)
+    expected = metrics.ndcg(y, host.recommend(X, user_ids=ids))
+    assert table["ndcg@10"][0] == pytest.approx(expected)
+    assert "users: trained vectors" in str(table)
 
 
 @pytest.mark.parametrize("models", [{}, [1], None])

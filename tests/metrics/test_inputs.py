@@ -347,3 +347,10 @@ def test_large_keys_do_not_overflow():
     lists = np.full((n_users, 1), -1, dtype=np.int32)
     lists[-1] = n_items - 1
     assert hit_rate(last, lists) == 1
+
+
+def test_an_item_twice_in_one_list_is_refused():
+    message = "^`recommendations` must hold an item once per list; got item 3 twice"
+    with pytest.raises(ValueError, match=message):
+        ndcg([3, 0], [[1, 2, 4], [3, 0, 3]])
+    assert ndcg([3, 0], [[3, -1, -1], [0, -1, -1]]) == 1

@@ -298,3 +298,30 @@ def test_a_constant_popularity_still_makes_two_groups(rows):
     selector = PopularityNeuronSelector().fit(rows, np.full(20, 7.0))
     groups = np.repeat([1, 0, -1], [4, 12, 4])
     assert_array_equal(selector.scores_, cohens_d(rows, groups)[0])
+
+
+def test_scores_that_are_undefined_select_nothing_and_spoil_nothing():
+    Z = np.array([[5.0, 1, 3], [6, 1, 2], [1, 1, 2], [0, 1, 3]])
+
+    def scores_and_p_values(Z, y):
+        return [4.0, np.nan, 1.0], [0.01, np.nan, 0.9]
+
+    selector = PopularityNeuronSelector(
+        scores_and_p_values, weighting="joint", fdr=0.05
+    ).fit(Z, [1, 1, -1, -1])
+    assert chosen(selector) == [0]
+    assert_array_equal(selector.steering_weights_, [1, 0, 0])
+
+
+def test_a_score_function_must_score_every_neuron():
+    Z = np.array([[5.0, 1], [6, 2], [1, 1], [0, 3]])
+    selector = PopularityNeuronSelector(lambda Z, y: [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="`score_func` must return one score per"):
+        selector.fit(Z, [1, 1, -1, -1])
+
+
+def test_a_boolean_popularity_is_a_popularity():
+    Z = np.array([[5.0, 1], [6, 2], [1, 1], [0, 3]])
+    selector = PopularityNeuronSelector(head_fraction=0.5)
+    boolean = selector.fit(Z, np.array([True, True, False, False])).scores_
+    assert_array_equal(selector.fit(Z, [1, 1, -1, -1]).scores_, boolean)

@@ -128,7 +128,7 @@ def test_a_strength_in_the_call_is_the_strength_of_the_estimator(steered, intera
 
 def test_a_profile_strength_turns_further_for_niche_users(steered, interactions):
     model = at(steered, user_strength="profile")
-    factors = model._factors(interactions)
+    factors = model._encode(interactions, None).factors
     popularity = np.log(np.maximum(item_popularity(interactions), 1))
     mean = np.array([popularity[interactions[[u]].indices].mean() for u in range(200)])
     expected = popularity.max() - mean
