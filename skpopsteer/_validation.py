@@ -13,6 +13,7 @@ __all__ = [
     "canonical_csr",
     "check_embeddings",
     "check_interactions",
+    "check_item_lists",
     "check_popularity",
     "check_user_ids",
 ]
@@ -244,3 +245,87 @@ def check_popularity(popularity):
             "item_popularity(X) makes it."
         )
     return popularity
+
+
+def check_item_lists(name, lists, shape):
+    """Turn lists of items into a mask.
+
+    Parameters
+    ----------
+    name : str
+        What to call them in a message.
+    lists : array-like of shape (n,), sparse (n_users, n_items) or list of lists
+        Item positions for everybody, a mask, or one list per row; -1 is padding.
+    shape : tuple of int
+        Shape (n_users, n_items) of the interactions.
+
+    Returns
+    -------
+    csr_array of shape (n_users, n_items) or ndarray of shape (n_items,), dtype bool
+        The second where all users share one list.
+    """
+    n_users, n_items = shape
+    lists = _as_lists(name, lists, shape)
+    if issparse(lists):
+        if lists.shape != shape:
+            raise ValueError(
+                f"`{name}` must have the shape of `X`, {shape}; got {lists.shape}. "
+                "Pass one row per user, or item positions for everybody."
+            )
+        return canonical_csr(lists.tocsr())
+    per_user = len(lists) > 0 and np.ndim(lists[0]) == 1
+    if not per_user:
+        mask = np.zeros(n_items, dtype=bool)
+        mask[_check_items(name, lists, n_items)] = True
+        return mask
+    if len(lists) != n_users:
+        raise ValueError(
+            f"`{name}` must hold one list per row of `X` ({n_users}); got "
+            f"{len(lists)}. Pass one flat list to use it for everybody."
+        )
+    rows = [_check_items(name, row, n_items) for row in lists]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    ones = np.ones(indptr[-1], dtype=np.float32)
+    return canonical_csr(csr_array((ones, np.concatenate(rows), indptr), shape=shape))
+
+
+def _as_lists(name, lists, shape):
+    """Refuse what has no length or order, and dense masks, which look like lists."""
+    if issparse(lists) or isinstance(lists, list | tuple):
+        return lists
+    table = np.asarray(lists)
+    if table.ndim not in (1, 2):
+        raise TypeError(
+            f"`{name}` must be item positions, a list of lists or a sparse mask; got "
+            f"{type(lists).__name__}. Turn a set into a list."
+        )
+    if table.shape == shape and shape[1] > 2 and np.isin(table, (0, 1)).all():
+        raise ValueError(
+            f"`{name}` must be item positions or a sparse mask; got a dense mask of "
+            "the shape of `X`. Pass scipy.sparse.csr_array(mask)."
+        )
+    return table
+
+
+def _check_items(name, items, n_items):
+    """Return item positions without padding, so that earlier lists can be passed on."""
+    try:
+        items = np.asarray(items)
+    except ValueError:
+        raise ValueError(
+            f"`{name}` must be one flat list, or one list per row; got a mix of both. "
+            "Pass item positions for everybody, or a list of lists."
+        ) from None
+    if items.size and not np.issubdtype(items.dtype, np.integer):
+        raise ValueError(
+            f"`{name}` must hold integer item positions; got dtype {items.dtype}. "
+            "Map your ids to positions first."
+        )
+    items = items[items != -1].astype(np.int64)
+    wrong = items[(items < 0) | (items >= n_items)]
+    if len(wrong):
+        raise ValueError(
+            f"`{name}` must hold item positions 0 to {n_items - 1}; got {wrong[0]}. "
+            "Map your ids to positions first."
+        )
+    return items

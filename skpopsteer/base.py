@@ -3,13 +3,16 @@
 from numbers import Real
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from skpopsteer._validation import canonical_csr, check_interactions, check_user_ids
+from skpopsteer._validation import (
+    check_interactions,
+    check_item_lists,
+    check_user_ids,
+)
 from skpopsteer.metrics import ndcg
-from skpopsteer.topk import merge_lists, row_blocks, top_k
+from skpopsteer.topk import forbid, merge_lists, only, row_blocks, rows_of, top_k
 
 __all__ = ["PostHocMixin", "RecommenderMixin"]
 
@@ -170,19 +173,19 @@ lists, default=None
         k = _check_length(n_recommendations, self.n_recommendations)
         forbidden = [X] if exclude_seen else []
         if exclude is not None:
-            forbidden.append(_check_item_lists("exclude", exclude, X.shape))
+            forbidden.append(check_item_lists("exclude", exclude, X.shape))
         if candidates is not None:
-            candidates = _check_item_lists("candidates", candidates, X.shape)
+            candidates = check_item_lists("candidates", candidates, X.shape)
         ids = np.empty((X.shape[0], k), dtype=np.int64)
         values = np.empty((X.shape[0], k), dtype=np.float32)
         for rows in row_blocks(X.shape[0], n_items):
 
             def allow(scores, rows=rows):
                 for mask in forbidden:
-                    _forbid(scores, _rows_of(mask, rows))
+                    forbid(scores, rows_of(mask, rows))
                 if candidates is None:
                     return scores
-                return _only(scores, _rows_of(candidates, rows))
+                return only(scores, rows_of(candidates, rows))
 
             ids[rows], values[rows] = self._block_lists(
                 encoded[rows], X[rows], turned, k, allow
@@ -297,69 +300,6 @@ def _check_length(n_recommendations, default):
     return int(k)
 
 
-def _check_item_lists(name, lists, shape):
-    """Turn lists into a CSR mask, or a boolean vector where all users share one."""
-    n_users, n_items = shape
-    lists = _as_lists(name, lists, shape)
-    if issparse(lists):
-        if lists.shape != shape:
-            raise ValueError(
-                f"`{name}` must have the shape of `X`, {shape}; got {lists.shape}. "
-                "Pass one row per user, or item positions for everybody."
-            )
-        return canonical_csr(lists.tocsr())
-    per_user = len(lists) > 0 and np.ndim(lists[0]) == 1
-    if not per_user:
-        mask = np.zeros(n_items, dtype=bool)
-        mask[_check_items(name, lists, n_items)] = True
-        return mask
-    if len(lists) != n_users:
-        raise ValueError(
-            f"`{name}` must hold one list per row of `X` ({n_users}); got "
-            f"{len(lists)}. Pass one flat list to use it for everybody."
-        )
-    rows = [_check_items(name, row, n_items) for row in lists]
-    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    ones = np.ones(indptr[-1], dtype=np.float32)
-    return canonical_csr(csr_array((ones, np.concatenate(rows), indptr), shape=shape))
-
-
-def _as_lists(name, lists, shape):
-    """Refuse what has no length or order, and dense masks, which look like lists."""
-    if issparse(lists) or isinstance(lists, list | tuple):
-        return lists
-    table = np.asarray(lists)
-    if table.ndim not in (1, 2):
-        raise TypeError(
-            f"`{name}` must be item positions, a list of lists or a sparse mask; got "
-            f"{type(lists).__name__}. Turn a set into a list."
-        )
-    if table.shape == shape and shape[1] > 2 and np.isin(table, (0, 1)).all():
-        raise ValueError(
-            f"`{name}` must be item positions or a sparse mask; got a dense mask of "
-            "the shape of `X`. Pass scipy.sparse.csr_array(mask)."
-        )
-    return table
-
-
-def _check_items(name, items, n_items):
-    """Return item positions without padding, so that earlier lists can be passed on."""
-    items = np.asarray(items)
-    if items.size and not np.issubdtype(items.dtype, np.integer):
-        raise ValueError(
-            f"`{name}` must hold integer item positions; got dtype {items.dtype}. "
-            "Map your ids to positions first."
-        )
-    items = items[items != -1].astype(np.int64)
-    wrong = items[(items < 0) | (items >= n_items)]
-    if len(wrong):
-        raise ValueError(
-            f"`{name}` must hold item positions 0 to {n_items - 1}; got {wrong[0]}. "
-            "Map your ids to positions first."
-        )
-    return items
-
-
 def _checked(scores):
     if np.isnan(scores).any():
         raise ValueError(
@@ -367,24 +307,3 @@ def _checked(scores):
             "Check the training of the host: it may have diverged."
         )
     return scores
-
-
-def _rows_of(mask, rows):
-    return mask[rows] if issparse(mask) else mask
-
-
-def _positions(mask):
-    if not issparse(mask):
-        return slice(None), np.flatnonzero(mask)
-    return np.repeat(np.arange(mask.shape[0]), np.diff(mask.indptr)), mask.indices
-
-
-def _forbid(scores, mask):
-    scores[_positions(mask)] = -np.inf
-
-
-def _only(scores, mask):
-    allowed = np.full_like(scores, -np.inf)
-    positions = _positions(mask)
-    allowed[positions] = scores[positions]
-    return allowed

@@ -1,8 +1,9 @@
 """Exact top-k over blocks of scores, with a rule for ties and for short lists."""
 
 import numpy as np
+from scipy.sparse import issparse
 
-__all__ = ["merge_lists", "row_blocks", "top_k"]
+__all__ = ["forbid", "merge_lists", "only", "row_blocks", "rows_of", "top_k"]
 
 #: Scores held at once. 2**22 float32 are 16 MiB: larger blocks are no faster.
 BLOCK_SCORES = 2**22
@@ -128,3 +129,85 @@ def merge_lists(first, second, n_first: int):
     # A stable sort on "is padding" closes the gaps and keeps the order of the rest.
     order = np.argsort(merged == -1, axis=1, kind="stable")
     return np.take_along_axis(merged, order, axis=1)[:, :k]
+
+
+def rows_of(mask, rows):
+    """Cut a mask of items to a block of rows.
+
+    Parameters
+    ----------
+    mask : csr_array of shape (n_rows, n_items) or ndarray of shape (n_items,)
+        One row each, or one mask that all rows share.
+    rows : slice
+        The block.
+
+    Returns
+    -------
+    csr_array or ndarray
+        A shared mask as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpopsteer.topk import rows_of
+    >>> rows_of(np.array([True, False]), slice(0, 5))
+    array([ True, False])
+    """
+    return mask[rows] if issparse(mask) else mask
+
+
+def forbid(scores, mask):
+    """Set the scores of the masked items to -inf, in place.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, n_items)
+        Changed.
+    mask : csr_array of shape (n_rows, n_items) or ndarray of shape (n_items,)
+        Items to leave out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpopsteer.topk import forbid
+    >>> scores = np.ones((2, 2))
+    >>> forbid(scores, np.array([True, False]))
+    >>> scores
+    array([[-inf,   1.],
+           [-inf,   1.]])
+    """
+    scores[_positions(mask)] = -np.inf
+
+
+def only(scores, mask):
+    """Return scores that are -inf but for the masked items.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, n_items)
+        Left as they are.
+    mask : csr_array of shape (n_rows, n_items) or ndarray of shape (n_items,)
+        Items to keep.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_items)
+        A new array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpopsteer.topk import only
+    >>> only(np.ones((1, 2)), np.array([True, False]))
+    array([[  1., -inf]])
+    """
+    allowed = np.full_like(scores, -np.inf)
+    positions = _positions(mask)
+    allowed[positions] = scores[positions]
+    return allowed
+
+
+def _positions(mask):
+    if not issparse(mask):
+        return slice(None), np.flatnonzero(mask)
+    return np.repeat(np.arange(mask.shape[0]), np.diff(mask.indptr)), mask.indices

@@ -20,8 +20,9 @@ def test_the_ten_lines_of_the_readme_run(monkeypatch, capsys):
     table = capsys.readouterr().out
     assert re.search(r"^host +0\.\d{4}", table, re.M)
     assert names["lists"].shape == (610, 10)
-    unsteered = names["model"].recommend(names["X"], strength=0)
-    assert (unsteered == names["host"].recommend(names["X"])).all()
+    users = {"user_ids": names["users"]}
+    unsteered = names["model"].recommend(names["X"], strength=0, **users)
+    assert (unsteered == names["host"].recommend(names["X"], **users)).all()
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))])

@@ -97,5 +97,6 @@ def _frozen(adapter):
             f"{type(adapter).__name__}. Train it first, or use the adapter itself: its "
             "fit trains a copy."
         )
-    _ = adapter.item_bias_
+    # Tables are checked once, here, and kept.
+    _ = adapter.n_items_, adapter.item_bias_
     return FrozenEstimator(adapter)

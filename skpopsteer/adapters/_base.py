@@ -84,19 +84,21 @@ class EmbeddingAdapter(
         check_is_fitted(self)
         return self._encode(self._check_X(X), user_ids)
 
-    def transform(self, X):
-        """Return one embedding per row, folded in: ``encode_users(X)``.
+    def transform(self, X, user_ids=None):
+        """Return one embedding per row: ``encode_users(X, user_ids)``.
 
         Parameters
         ----------
         X : array-like or sparse of shape (n_users, n_items)
             Interactions.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users; None folds every row in.
 
         Returns
         -------
         ndarray of shape (n_users, d), dtype float32
         """
-        return self.encode_users(X)
+        return self.encode_users(X, user_ids)
 
     def decode(self, U):
         """Score every item for every embedding.

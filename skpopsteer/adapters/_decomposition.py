@@ -84,7 +84,7 @@ class DecompositionRecommender(EmbeddingAdapter):
         return self._table(
             "components",
             self.decomposition_.components_,
-            lambda components: np.asarray(components, dtype=np.float32).T,
+            self._check_linear,
         )
 
     @property
@@ -108,6 +108,22 @@ class DecompositionRecommender(EmbeddingAdapter):
         except NotFittedError:
             return
         _require_components(self.decomposition)
+
+    def _check_linear(self, components):
+        """Return the transposed components, if they are what scores are made with."""
+        decomposition, bias = self.decomposition_, self.item_bias_
+        if hasattr(decomposition, "inverse_transform"):
+            codes = np.eye(len(components), dtype=components.dtype)
+            decoded = np.asarray(decomposition.inverse_transform(codes))
+            if bias is not None:
+                decoded = decoded - bias
+            if not np.allclose(decoded, components, rtol=1e-3, atol=1e-4):
+                raise ValueError(
+                    "`decomposition` must reconstruct by a product with components_; "
+                    f"got {type(decomposition).__name__}, whose inverse_transform does "
+                    "not. TruncatedSVD, NMF and PCA do."
+                )
+        return np.asarray(components, dtype=np.float32).T
 
     def _train(self, X):
         self._trained = _require_components(clone(self.decomposition).fit(X))

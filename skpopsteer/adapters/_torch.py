@@ -1,6 +1,7 @@
 """Bridge to torch modules: how users are encoded, and where the items are."""
 
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral
 from operator import attrgetter
 
@@ -145,7 +146,7 @@ class TorchRecommender(EmbeddingAdapter):
                 "`item_embeddings` must be given for this; got None. Name the "
                 "attribute of the module that holds the table."
             )
-        source = self._find(self.item_embeddings)
+        source = self._find("item_embeddings")
         return self._table("item_embeddings", source, self._check_items)
 
     @property
@@ -153,7 +154,7 @@ class TorchRecommender(EmbeddingAdapter):
         """Item bias of shape (n_items,), or None."""
         if self.item_bias is None:
             return None
-        source = self._find(self.item_bias)
+        source = self._find("item_bias")
         return self._table("item_bias", source, self._without_padding)
 
     def decode(self, U):
@@ -238,8 +239,17 @@ class TorchRecommender(EmbeddingAdapter):
         width = self.item_embeddings_.shape[1] if linear else None
         return check_embeddings("encoder", U, n_columns=width)
 
-    def _find(self, where):
-        return where(self.module) if callable(where) else attrgetter(where)(self.module)
+    def _find(self, name):
+        where = getattr(self, name)
+        if callable(where):
+            return where(self.module)
+        try:
+            return attrgetter(where)(self.module)
+        except AttributeError:
+            raise ValueError(
+                f"`{name}` must name an attribute of the module; got {where!r}. "
+                "module.named_parameters() lists them."
+            ) from None
 
     def _check_items(self, table):
         return check_embeddings("item_embeddings", self._without_padding(table))
@@ -255,6 +265,15 @@ class TorchRecommender(EmbeddingAdapter):
         """Call a method of the module, or a function on it, batch by batch."""
         import torch
 
+        if callable(function):
+            call = partial(function, self.module)
+        elif hasattr(self.module, function):
+            call = getattr(self.module, function)
+        else:
+            raise ValueError(
+                "`encoder` and `decoder` must name methods of the module; got "
+                f"{function!r}. Pass a callable of (module, batch) instead."
+            )
         parameter = next(iter(self.module.parameters()), torch.empty(0))
         results = []
         with _evaluating(self.module), torch.no_grad():
@@ -267,10 +286,7 @@ class TorchRecommender(EmbeddingAdapter):
                 batch = batch.to(parameter.device)
                 if batch.is_floating_point() and parameter.is_floating_point():
                     batch = batch.to(parameter.dtype)
-                if callable(function):
-                    result = function(self.module, batch)
-                else:
-                    result = getattr(self.module, function)(batch)
+                result = call(batch)
                 results.append(result.float().cpu().numpy())
         # Concatenating copies, so the module's own memory is never handed out.
         return np.concatenate(results)

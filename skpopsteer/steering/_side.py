@@ -26,12 +26,15 @@ class SteeredSide:
         Standard deviation of every neuron's pre-activation.
     peaks : ndarray of shape (n_neurons,)
         Largest activation of every neuron over the real rows.
+    n_features : int
+        Width of the embeddings.
     """
 
     probe: Any
     selector: Any
     scales: np.ndarray
     peaks: np.ndarray
+    n_features: int
 
     @classmethod
     def fit(cls, probe, selector, *, rows, group_rows, groups, shift_scale):
@@ -65,7 +68,8 @@ class SteeredSide:
         scales = real_scales
         if shift_scale != "real":
             scales = _group_scales(pre, groups, weights, shift_scale)
-        return cls(probe, selector, scales.astype(np.float32), real_peaks)
+        scales = scales.astype(np.float32)
+        return cls(probe, selector, scales, real_peaks, rows.shape[1])
 
     def push(self, strength, unpopular_strength):
         """Return how far every neuron is turned: popular ones down, others up."""

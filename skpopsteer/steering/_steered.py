@@ -1,6 +1,5 @@
 """The main estimator: a host, its neurons, and a knob."""
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,20 +8,16 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     MetaEstimatorMixin,
     TransformerMixin,
-    clone,
 )
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
 from skpopsteer._validation import check_interactions
 from skpopsteer.base import PostHocMixin
-from skpopsteer.neurons import PopularityNeuronSelector
 from skpopsteer.popularity import PopularityGroups, item_popularity
-from skpopsteer.sae import SparseAutoencoderProbe
-from skpopsteer.steering._rows import encode_profiles, encode_training_rows
-from skpopsteer.steering._side import SteeredSide
-from skpopsteer.steering._user_strength import niche_taste, user_factors
+from skpopsteer.steering._fitting import fit_item_side, fit_user_side
+from skpopsteer.steering._user_strength import EncodedUsers, niche_taste, user_factors
 
 
 class SteeredRecommender(
@@ -276,9 +271,11 @@ class SteeredRecommender(
             check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         )
         if self.side != "item":
-            self._user_side = self._fit_user_side(X, user_ids, rng)
+            self._user_side = fit_user_side(self, X, user_ids, rng)
         if self.side != "user":
-            self._item_side = self._fit_item_side(rng)
+            self._item_side = fit_item_side(self, rng)
+        fitted = self._user_side or self._item_side
+        self._n_features_out = fitted.n_features
         taste = niche_taste(X, self.item_popularity_)
         self._mean_taste = float(np.nanmean(taste))
         return self
@@ -368,44 +365,12 @@ class SteeredRecommender(
             )
         return side
 
-    def _fit_user_side(self, X, user_ids, rng):
-        host = self.recommender_
-        rows = host.encode_users(X, user_ids)
-        self._n_features_out = rows.shape[1]
-        group_rows, groups = encode_profiles(
-            host, X, rows, self.item_popularity_, self.item_groups_, self.profiles, rng
-        )
-        training = encode_training_rows(host, X, rows, rng)
-        return self._fit_side(
-            self.probe, self.selector, training, rng, rows, group_rows, groups
-        )
-
-    def _fit_item_side(self, rng):
-        rows = np.ascontiguousarray(self.recommender_.item_embeddings_)
-        self._n_features_out = rows.shape[1]
-        probe = self.probe if self.item_probe is None else self.item_probe
-        selector = self.selector if self.item_selector is None else self.item_selector
-        return self._fit_side(probe, selector, rows, rng, rows, rows, self.item_groups_)
-
-    def _fit_side(self, probe, selector, training, rng, rows, group_rows, groups):
-        seed = int(rng.integers(np.iinfo(np.int32).max))
-        probe = SparseAutoencoderProbe(random_state=seed) if probe is None else probe
-        train = check_memory(self.memory).cache(_train)
-        return SteeredSide.fit(
-            train(clone(probe), training),
-            PopularityNeuronSelector() if selector is None else clone(selector),
-            rows=rows,
-            group_rows=group_rows,
-            groups=groups,
-            shift_scale=self.shift_scale,
-        )
-
     def _encode(self, X, user_ids):
         # Factors are made of all rows at once: a callable may compare them.
         factors = user_factors(
             self.user_strength, X, self.item_popularity_, self._mean_taste
         )
-        return _Encoded(self.recommender_.encode_users(X, user_ids), factors)
+        return EncodedUsers(self.recommender_.encode_users(X, user_ids), factors)
 
     def _turn(self, strength):
         """Return the push of the user neurons and the displacement of the items.
@@ -461,21 +426,3 @@ class SteeredRecommender(
 
     def _host_block_scores(self, encoded, X):
         return self.recommender_.decode(encoded.embeddings)
-
-
-@dataclass
-class _Encoded:
-    """Embeddings of some rows, and what multiplies the strength for each."""
-
-    embeddings: np.ndarray
-    factors: np.ndarray | None
-
-    def __getitem__(self, rows):
-        factors = None if self.factors is None else self.factors[rows]
-        return _Encoded(self.embeddings[rows], factors)
-
-
-def _train(probe, rows):
-    """Fit a probe; a function of its own, so that joblib can cache it."""
-    # A frozen probe wants the second argument too.
-    return probe.fit(rows, None)

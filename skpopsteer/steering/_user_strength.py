@@ -1,8 +1,29 @@
 """How far the knob is turned for each user."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-__all__ = ["niche_taste", "user_factors"]
+__all__ = ["EncodedUsers", "niche_taste", "user_factors"]
+
+
+@dataclass
+class EncodedUsers:
+    """Embeddings of some users, and what multiplies the strength for each.
+
+    Attributes
+    ----------
+    embeddings : ndarray of shape (n_users, d)
+    factors : ndarray of shape (n_users,) or None
+    """
+
+    embeddings: np.ndarray
+    factors: np.ndarray | None
+
+    def __getitem__(self, rows):
+        """Cut to some rows."""
+        factors = None if self.factors is None else self.factors[rows]
+        return EncodedUsers(self.embeddings[rows], factors)
 
 
 def niche_taste(X, popularity):

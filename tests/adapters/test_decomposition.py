@@ -7,9 +7,9 @@ from sklearn.base import clone
 from sklearn.decomposition import (
     NMF,
     PCA,
-    FastICA,
     IncrementalPCA,
     KernelPCA,
+    SparsePCA,
     TruncatedSVD,
 )
 from sklearn.exceptions import NotFittedError
@@ -129,8 +129,19 @@ def test_parameters_of_a_trained_decomposition_are_out_of_reach(interactions):
     assert svd.n_components == 4
 
 
-@pytest.mark.filterwarnings("ignore:FastICA did not converge")
+class _Tempered(TruncatedSVD):
+    def inverse_transform(self, X):
+        return np.tanh(super().inverse_transform(X))
+
+
+def test_components_that_do_not_reconstruct_are_refused(interactions):
+    model = _Tempered(4, random_state=0).fit(interactions)
+    with pytest.raises(ValueError, match=r"^`decomposition` must reconstruct by a"):
+        as_recommender(model)
+
+
 def test_a_decomposition_that_wants_dense_rows_gets_one_clear_line(interactions):
-    model = FastICA(4, random_state=0).fit(interactions.toarray())
-    with pytest.raises(TypeError, match=r"^`decomposition` must transform sparse"):
-        as_recommender(model).predict(interactions)
+    model = SparsePCA(2, max_iter=2, random_state=0).fit(interactions.toarray()[:, :20])
+    host = as_recommender(model)
+    with pytest.raises(TypeError, match=r"^`decomposition` must transform sparse rows"):
+        host.predict(interactions[:, :20])

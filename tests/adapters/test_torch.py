@@ -236,3 +236,11 @@ def test_items_must_be_named_where_they_are_asked_for():
     recommender = HOSTS["mult_vae"]().recommender
     with pytest.raises(AttributeError, match=r"^`item_embeddings` must be given"):
         _ = recommender.item_embeddings_
+
+
+@pytest.mark.parametrize("name", ["item_embeddings", "item_bias", "encoder"])
+def test_a_misspelt_name_gets_one_clear_line(name):
+    params = {"encoder": "forward", "item_embeddings": "weight", name: "weigth"}
+    host = TorchRecommender(torch.nn.Linear(6, 3), **params)
+    with pytest.raises(ValueError, match=f"^`{name}` (and `decoder` )?must name"):
+        as_recommender(host).predict(np.ones((1, 3)))

@@ -100,9 +100,8 @@ def shifts(v1_selector, shipped_neurons):
     weights = v1_selector.steering_weights_
 
     def shift(kind, popular, unpopular=None):
-        side = SteeredSide(
-            None, v1_selector, _group_scales(pre, groups, weights, kind), peaks=None
-        )
+        scales = _group_scales(pre, groups, weights, kind)
+        side = SteeredSide(None, v1_selector, scales, peaks=None, n_features=64)
         return side.push(popular, popular if unpopular is None else unpopular) * (
             side.scales
         )

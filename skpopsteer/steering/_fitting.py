@@ -1,0 +1,79 @@
+"""Fit the sides of a steered recommender: which rows, which probe, which selector."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_memory
+
+from skpopsteer.neurons import PopularityNeuronSelector
+from skpopsteer.sae import SparseAutoencoderProbe
+from skpopsteer.steering._rows import encode_profiles, encode_training_rows
+from skpopsteer.steering._side import SteeredSide
+
+__all__ = ["fit_item_side", "fit_user_side"]
+
+
+def fit_user_side(model, X, user_ids, rng):
+    """Train on the embeddings of real users, select on profiles.
+
+    Parameters
+    ----------
+    model : SteeredRecommender
+        Its parameters, fitted host, popularity and groups are read.
+    X : csr_array of shape (n_users, n_items)
+    user_ids : array-like of shape (n_users,) or None
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    SteeredSide
+    """
+    host = model.recommender_
+    rows = host.encode_users(X, user_ids)
+    group_rows, groups = encode_profiles(
+        host, X, rows, model.item_popularity_, model.item_groups_, model.profiles, rng
+    )
+    training = encode_training_rows(host, X, rows, rng)
+    return _fit_side(
+        model, model.probe, model.selector, training, rows, group_rows, groups, rng
+    )
+
+
+def fit_item_side(model, rng):
+    """Train on the item embeddings, select on head against tail items.
+
+    Parameters
+    ----------
+    model : SteeredRecommender
+        Its parameters, fitted host and groups are read.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    SteeredSide
+    """
+    rows = np.ascontiguousarray(model.recommender_.item_embeddings_)
+    probe = model.probe if model.item_probe is None else model.item_probe
+    selector = model.selector if model.item_selector is None else model.item_selector
+    return _fit_side(model, probe, selector, rows, rows, rows, model.item_groups_, rng)
+
+
+def _fit_side(model, probe, selector, training, rows, group_rows, groups, rng):
+    # Drawn whether it is needed or not: the sides' seeds do not depend on each other.
+    seed = int(rng.integers(np.iinfo(np.int32).max))
+    probe = SparseAutoencoderProbe(random_state=seed) if probe is None else probe
+    selector = PopularityNeuronSelector() if selector is None else selector
+    train = check_memory(model.memory).cache(_train)
+    return SteeredSide.fit(
+        train(clone(probe), training),
+        clone(selector),
+        rows=rows,
+        group_rows=group_rows,
+        groups=groups,
+        shift_scale=model.shift_scale,
+    )
+
+
+def _train(probe, rows):
+    """Fit a probe; a function of its own, so that joblib can cache it."""
+    # A frozen probe wants the second argument too.
+    return probe.fit(rows, None)
