@@ -169,15 +169,23 @@ class EmbeddingAdapter(
     def _n_features_out(self):
         return self.item_embeddings_.shape[1]
 
-    def _table(self, name, source, convert):
+    def _table(self, name, source, convert, version=None):
         """Convert a table of the host once, as long as the host holds that table."""
         tables = self.__dict__.setdefault("_tables", {})
-        if name not in tables or tables[name][0] is not source:
+        held = tables.get(name)
+        if held is None or held[0] is not source or held[1] != version:
             # Read-only, for it may be the memory of the caller's own model.
-            table = convert(source).view()
+            table = np.asarray(convert(source)).view()
             table.flags.writeable = False
-            tables[name] = (source, table)
-        return tables[name][1]
+            held = tables[name] = (source, version, table)
+        return held[2]
+
+    def _median_length(self):
+        """Return the median length of the trained users, or None without any."""
+        table = self.user_embeddings_
+        if table is None:
+            return None
+        return float(self._table("median_length", table, median_length))
 
     def _check_model(self):
         """Validate the parameters and the model they hold, trained or not."""
@@ -248,7 +256,5 @@ def ridge_fold_in(X, item_embeddings, regularization, length=None):
 
 
 def median_length(embeddings):
-    """Return the median length of the rows of a table, or None without a table."""
-    if embeddings is None:
-        return None
-    return float(np.median(np.linalg.norm(embeddings, axis=1)))
+    """Return the median length of the rows of a table."""
+    return np.median(np.linalg.norm(embeddings, axis=1))

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from skpopsteer._compat import HasMethods, Interval
 from skpopsteer._validation import check_embeddings
-from skpopsteer.adapters._base import EmbeddingAdapter, median_length, ridge_fold_in
+from skpopsteer.adapters._base import EmbeddingAdapter, ridge_fold_in
 
 #: Columns behind the factors: BPR appends the item bias (users hold 1 there), LMF the
 #: item bias and, behind it, the user bias (items hold 1 there).
@@ -150,9 +150,8 @@ LogisticMatrixFactorization
 
     def _fold_in(self, X):
         if _count_extra_columns(self.model):
-            length = median_length(self.user_embeddings_)
             V = self.item_embeddings_
-            return ridge_fold_in(X, V, self.regularization, length)
+            return ridge_fold_in(X, V, self.regularization, self._median_length())
         # The solver caches V'V on the model it belongs to: on this shell, not on the
         # caller's model.
         model = copy.copy(self.model_)

@@ -147,7 +147,9 @@ class TorchRecommender(EmbeddingAdapter):
                 "attribute of the module that holds the table."
             )
         source = self._find("item_embeddings")
-        return self._table("item_embeddings", source, self._check_items)
+        # An optimiser changes a parameter in place: only its version tells.
+        version = source._version
+        return self._table("item_embeddings", source, self._check_items, version)
 
     @property
     def item_bias_(self):
@@ -155,7 +157,7 @@ class TorchRecommender(EmbeddingAdapter):
         if self.item_bias is None:
             return None
         source = self._find("item_bias")
-        return self._table("item_bias", source, self._without_padding)
+        return self._table("item_bias", source, self._without_padding, source._version)
 
     def decode(self, U):
         """Score every item for every embedding.

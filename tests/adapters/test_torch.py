@@ -244,3 +244,16 @@ def test_a_misspelt_name_gets_one_clear_line(name):
     host = TorchRecommender(torch.nn.Linear(6, 3), **params)
     with pytest.raises(ValueError, match=f"^`{name}` (and `decoder` )?must name"):
         as_recommender(host).predict(np.ones((1, 3)))
+
+
+def test_items_that_were_trained_on_are_read_again():
+    module = torch.nn.Linear(6, 3).double()
+    host = TorchRecommender(
+        module,
+        encoder=lambda module, rows: rows @ module.weight,
+        item_embeddings="weight",
+    )
+    before = host.item_embeddings_.copy()
+    with torch.no_grad():
+        module.weight += 1
+    np.testing.assert_allclose(host.item_embeddings_, before + 1, rtol=1e-6)
