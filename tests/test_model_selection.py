@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from skpopsteer.model_selection import hide_interactions
+from skpopsteer.model_selection import (
+    HeldOut,
+    hide_interactions,
+    interaction_folds,
+)
 
 
 @pytest.fixture
@@ -69,3 +73,71 @@ def test_times_of_other_interactions_are_refused(X):
     times.data[0] = 0
     with pytest.raises(ValueError, match="`times` must hold one time > 0"):
         hide_interactions(X, times=times)
+
+
+def test_folds_hide_every_interaction_once(X):
+    X_folds, y_folds, cv = interaction_folds(X, 4, random_state=0)
+    assert X_folds.shape == y_folds.shape == (160, 30)
+    hidden = sum(y_folds[copy].toarray() for copy, _ in cv)
+    assert np.array_equal(hidden, (X.toarray() > 0).astype(float))
+    for fit_rows, test_rows in cv:
+        assert np.array_equal(fit_rows, test_rows)
+        seen, y = X_folds[fit_rows].toarray(), y_folds[test_rows].toarray()
+        assert np.array_equal(seen, np.where(y > 0, 0, X.toarray()))
+
+
+def test_folds_are_of_even_size_for_short_rows_too():
+    X = csr_array(np.tile([1.0, 1, 0, 0], (400, 1)))
+    _, y_folds, cv = interaction_folds(X, 5, random_state=0)
+    sizes = [y_folds[copy].nnz for copy, _ in cv]
+    assert min(sizes) > 0.7 * max(sizes)
+
+
+def test_folds_in_time_see_the_past_only(X):
+    times = X.copy()
+    times.data = np.random.default_rng(1).permutation(X.nnz) + 1.0
+    X_folds, y_folds, cv = interaction_folds(X, 3, times=times)
+    dense = times.toarray()
+    for fold, (copy, _) in enumerate(cv):
+        seen, y = X_folds[copy].toarray() > 0, y_folds[copy].toarray() > 0
+        for row in np.flatnonzero(y.any(axis=1)):
+            assert dense[row][seen[row]].max() < dense[row][y[row]].min()
+        if fold:
+            earlier = X_folds[cv[fold - 1][0]].toarray() > 0
+            assert (seen >= earlier).all()
+
+
+def test_a_row_of_one_interaction_hides_nothing():
+    X = csr_array([[1.0, 0, 0], [1, 1, 1]])
+    for times in (None, X):
+        X_folds, y_folds, _ = interaction_folds(X, 2, times=times, random_state=0)
+        assert not y_folds[[0, 2]].nnz
+        assert X_folds[[0, 2]].nnz == 2
+
+
+@pytest.mark.parametrize("n_splits", [1, 0, 2.5, "3"])
+def test_fewer_than_two_folds_are_refused(X, n_splits):
+    with pytest.raises(ValueError, match="`n_splits` must be an integer >= 2"):
+        interaction_folds(X, n_splits)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "positions"])
+def test_held_out_is_sliced_like_an_array(X, kind):
+    y = X if kind == "sparse" else np.arange(40)
+    held_out = HeldOut(y)
+    assert len(held_out) == 40
+    assert held_out.shape == y.shape
+    mask = np.arange(40) % 2 == 0
+    for rows in [slice(3, 9), np.array([5, 1]), mask, ([2, 4], ...)]:
+        plain = rows[0] if isinstance(rows, tuple) else rows
+        part, expected = held_out[rows].y, y[plain]
+        if kind == "sparse":
+            part, expected = part.toarray(), expected.toarray()
+        assert np.array_equal(part, expected)
+    assert len(held_out[7]) == 1
+    assert len(HeldOut(held_out)) == 40
+
+
+def test_a_dense_matrix_is_not_held_out():
+    with pytest.raises(ValueError, match="`y` must be sparse"):
+        HeldOut(np.ones((3, 3)))

@@ -21,15 +21,25 @@ from skpopsteer.metrics.exposure import (
     novelty,
 )
 from skpopsteer.metrics.fairness import popreo, poprsp
+from skpopsteer.metrics.scorers import (
+    RecommenderScorer,
+    get_scorer,
+    get_scorer_names,
+    make_recommender_scorer,
+)
 from skpopsteer.metrics.tail import average_tail_items, tail_coverage, tail_share
 
 __all__ = [
+    "RecommenderScorer",
     "average_popularity",
     "average_tail_items",
     "coverage",
     "entropy",
+    "get_scorer",
+    "get_scorer_names",
     "gini",
     "hit_rate",
+    "make_recommender_scorer",
     "mean_average_precision",
     "mrr",
     "ndcg",

@@ -32,6 +32,8 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
         The fitted host.
     item_popularity_ : ndarray of shape (n_items,), dtype int64
         Interactions per item in ``fit``.
+    n_users_ : int
+        Rows of ``fit``, which the popularity was counted over.
     n_features_in_ : int
         Number of items.
 
@@ -96,6 +98,7 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
             Fitted estimator.
         """
         X = check_interactions(self, X, reset=True)
+        self.n_users_ = X.shape[0]
         self.item_popularity_ = item_popularity(X)
         self.recommender_ = self._fit_host(X)
         return self

@@ -103,6 +103,8 @@ class SteeredRecommender(
         Fitted selectors; only of the sides that are steered.
     item_popularity_ : ndarray of shape (n_items,), dtype int64
         Interactions per item in ``fit``.
+    n_users_ : int
+        Rows of ``fit``, which the popularity was counted over.
     item_groups_ : ndarray of shape (n_items,), dtype int8
         +1 head, 0 mid, -1 tail.
     n_features_in_ : int
@@ -256,6 +258,7 @@ class SteeredRecommender(
                 f"{type(item_features).__name__}. Leave it out."
             )
         X = check_interactions(self, X, reset=True)
+        self.n_users_ = X.shape[0]
         self.item_popularity_ = item_popularity(X)
         groups = PopularityGroups() if self.groups is None else self.groups
         self.item_groups_ = groups.label(self.item_popularity_)

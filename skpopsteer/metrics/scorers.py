@@ -1,0 +1,287 @@
+"""Metrics as scorers: what a search of scikit-learn can maximise."""
+
+import inspect
+from collections.abc import Iterable
+
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from skpopsteer._validation import as_interactions
+from skpopsteer.metrics import accuracy, calibration, exposure, fairness, tail
+from skpopsteer.popularity import PopularityGroups, item_popularity
+
+__all__ = [
+    "RecommenderScorer",
+    "get_scorer",
+    "get_scorer_names",
+    "make_recommender_scorer",
+]
+
+_SCORES = {
+    "ndcg": accuracy.ndcg,
+    "recall": accuracy.recall,
+    "precision": accuracy.precision,
+    "hit_rate": accuracy.hit_rate,
+    "mrr": accuracy.mrr,
+    "map": accuracy.mean_average_precision,
+    "coverage": exposure.coverage,
+    "entropy": exposure.entropy,
+    "novelty": exposure.novelty,
+    "tail_coverage": tail.tail_coverage,
+    "tail_share": tail.tail_share,
+    "average_tail_items": tail.average_tail_items,
+}
+#: Lower is better: a search maximises their negative, whose name says so.
+_LOSSES = {
+    "gini": exposure.gini,
+    "average_popularity": exposure.average_popularity,
+    "popularity_lift": calibration.popularity_lift,
+    "popreo": fairness.popreo,
+    "poprsp": fairness.poprsp,
+    "user_popularity_deviation": calibration.user_popularity_deviation,
+}
+#: Names RecBole and Elliot use for the same measures.
+_ALIASES = {
+    "hit": "hit_rate",
+    "itemcoverage": "coverage",
+    "shannonentropy": "entropy",
+    "tailpercentage": "tail_share",
+    "aplt": "tail_share",
+    "aclt": "average_tail_items",
+    "giniindex": "gini",
+    "averagepopularity": "average_popularity",
+    "arp": "average_popularity",
+    "upd": "user_popularity_deviation",
+}
+
+
+class RecommenderScorer:
+    """Score a recommender by one metric, or by several of the same lists.
+
+    Made by :func:`get_scorer` and :func:`make_recommender_scorer`; call it as
+    ``scorer(estimator, X, y)``.
+
+    Parameters
+    ----------
+    metrics : dict of str to tuple
+        Name to ``(function, sign, k)``; `k` None means the estimator's own length.
+    single : bool, default=False
+        Return the one value instead of a dict.
+    groups : PopularityGroups, default=None
+        What counts as head and tail; None takes the estimator's own, where it has been
+        fitted with some, or ``PopularityGroups()``.
+
+    Notes
+    -----
+    Lists are made once, as long as the longest metric needs. Popularity and groups are
+    those the estimator was fitted with, if it has `item_popularity_` and
+    `item_groups_`; else they are counted from the `X` that is scored.
+
+    Examples
+    --------
+    >>> from skpopsteer.metrics import get_scorer
+    >>> get_scorer(["ndcg@10", "neg_gini@10"])
+    get_scorer(['ndcg@10', 'neg_gini@10'])
+    """
+
+    def __init__(self, metrics, *, single=False, groups=None):
+        self.metrics = metrics
+        self.single = single
+        self.groups = groups
+
+    def __call__(self, estimator, X, y, user_ids=None):
+        """Score a fitted recommender.
+
+        Parameters
+        ----------
+        estimator : fitted recommender
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions the recommender sees.
+        y : sparse of shape (n_users, n_items), array-like of shape (n_users,) or
+        HeldOut
+            Held-out interactions.
+        user_ids : array-like of shape (n_users,), default=None
+            Positions of trained users.
+
+        Returns
+        -------
+        float or dict of str to float
+            Higher is better: losses come with a minus sign.
+        """
+        own = estimator.n_recommendations
+        lengths = [own if k is None else k for _, _, k in self.metrics.values()]
+        lists = estimator.recommend(X, max(lengths), user_ids=user_ids)
+        known = self._context(estimator, X, y, lists)
+        scores = {
+            name: sign * _apply(function, known, length)
+            for (name, (function, sign, _)), length in zip(
+                self.metrics.items(), lengths, strict=True
+            )
+        }
+        return next(iter(scores.values())) if self.single else scores
+
+    def __repr__(self):
+        names = list(self.metrics)
+        return f"get_scorer({names[0]!r})" if self.single else f"get_scorer({names})"
+
+    def get_metadata_routing(self):
+        """Ask searches for `user_ids`, where metadata routing is enabled.
+
+        Returns
+        -------
+        MetadataRequest
+        """
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="user_ids", alias=True)
+        return request
+
+    def _context(self, estimator, X, y, lists):
+        X = as_interactions("X", X)
+        popularity = getattr(estimator, "item_popularity_", None)
+        n_users = getattr(estimator, "n_users_", X.shape[0])
+        if popularity is None:
+            popularity, n_users = item_popularity(X), X.shape[0]
+        groups = getattr(estimator, "item_groups_", None)
+        if groups is None or self.groups is not None:
+            groups = (self.groups or PopularityGroups()).label(popularity)
+        return {
+            "X": X,
+            "y": y,
+            "recommendations": lists,
+            "n_items": X.shape[1],
+            "n_users": n_users,
+            "item_popularity": popularity,
+            "item_groups": groups,
+        }
+
+
+def _apply(function, known, k):
+    """Call a metric with what its parameters' names ask for."""
+    parameters = inspect.signature(function).parameters
+    arguments = {name: known[name] for name in parameters if name in known}
+    if "k" in parameters:
+        return function(**arguments, k=k)
+    arguments["recommendations"] = known["recommendations"][:, :k]
+    return function(**arguments)
+
+
+def make_recommender_scorer(function, *, k=None, greater_is_better=True, groups=None):
+    """Turn a metric into a scorer.
+
+    Parameters
+    ----------
+    function : callable
+        A metric of this package or your own. It gets by name whichever of these its
+        parameters ask for: `recommendations`, `y`, `X`, `n_items`, `n_users`,
+        `item_popularity`, `item_groups`, and `k`.
+    k : int, default=None
+        Length of the lists; None takes the estimator's own.
+    greater_is_better : bool, default=True
+        False gives the negative, so that a search lowers the metric.
+    groups : PopularityGroups, default=None
+        What counts as head and tail; None takes the estimator's own.
+
+    Returns
+    -------
+    RecommenderScorer
+        ``scorer(estimator, X, y)`` returns a float.
+
+    Examples
+    --------
+    >>> from skpopsteer.metrics import make_recommender_scorer
+    >>> def first_items(recommendations, n_items):
+    ...     return len(set(recommendations[:, 0].tolist())) / n_items
+    >>> make_recommender_scorer(first_items, k=1)
+    get_scorer('first_items@1')
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    name = ("" if greater_is_better else "neg_") + name + ("" if k is None else f"@{k}")
+    sign = 1 if greater_is_better else -1
+    return RecommenderScorer({name: (function, sign, k)}, single=True, groups=groups)
+
+
+def get_scorer(scoring, *, groups=None):
+    """Get the scorer of a name, or one scorer of several names.
+
+    Parameters
+    ----------
+    scoring : str or list of str
+        A name of :func:`get_scorer_names`, or a name RecBole or Elliot uses for it
+        (``"giniindex"``, ``"aplt"``, ...), with the length of the lists behind an
+        ``@``: ``"ndcg@10"``. Without a length, the estimator's own. Losses begin with
+        ``"neg_"``.
+    groups : PopularityGroups, default=None
+        What counts as head and tail; None takes the estimator's own.
+
+    Returns
+    -------
+    RecommenderScorer
+        ``scorer(estimator, X, y)`` returns a float, or for a list a dict of floats, for
+        which the lists are made once.
+
+    Raises
+    ------
+    ValueError
+        For a name that does not exist; the message lists those that do.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import TruncatedSVD
+    >>> from skpopsteer.adapters import as_recommender
+    >>> from skpopsteer.datasets import make_interactions
+    >>> from skpopsteer.metrics import get_scorer
+    >>> from skpopsteer.model_selection import hide_interactions
+    >>> data = make_interactions(200, 100, random_state=0)
+    >>> X, y = hide_interactions(data.X, random_state=0)
+    >>> host = as_recommender(TruncatedSVD(8, random_state=0).fit(X))
+    >>> sorted(get_scorer(["ndcg@5", "neg_gini@10"])(host, X, y))
+    ['ndcg@5', 'neg_gini@10']
+    """
+    if isinstance(scoring, str):
+        return RecommenderScorer({scoring: _parse(scoring)}, single=True, groups=groups)
+    if not isinstance(scoring, Iterable) or not (names := list(scoring)):
+        raise ValueError(
+            f"`scoring` must be a name or a list of names; got {scoring!r}. "
+            'Write "ndcg@10", or a list of such names.'
+        )
+    return RecommenderScorer({name: _parse(name) for name in names}, groups=groups)
+
+
+def get_scorer_names():
+    """List the names that :func:`get_scorer` takes, without a length.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from skpopsteer.metrics import get_scorer_names
+    >>> "tail_share" in get_scorer_names(), "neg_gini" in get_scorer_names()
+    (True, True)
+    """
+    return sorted([*_SCORES, *(f"neg_{name}" for name in _LOSSES)])
+
+
+def _parse(scoring):
+    """Turn a name into (function, sign, k)."""
+    base, _, length = str(scoring).lower().partition("@")
+    negative = base.startswith("neg_")
+    name = base.removeprefix("neg_")
+    name = _ALIASES.get(name, name)
+    if name in _LOSSES and not negative:
+        raise ValueError(
+            f"`scoring` must be something to maximise; got {scoring!r}, a loss. "
+            f"Write 'neg_{scoring}'."
+        )
+    if name not in (_LOSSES if negative else _SCORES):
+        raise ValueError(
+            f"`scoring` must be one of {', '.join(get_scorer_names())}; got "
+            f"{scoring!r}. Add the length as in 'ndcg@10'."
+        )
+    if "@" in str(scoring) and (not length.isdecimal() or int(length) < 1):
+        raise ValueError(
+            f"`scoring` must have a length >= 1 behind the @; got {scoring!r}. "
+            "Write 'ndcg@10'."
+        )
+    function = _LOSSES[name] if negative else _SCORES[name]
+    return function, -1 if negative else 1, int(length) if length else None
