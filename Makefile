@@ -61,7 +61,8 @@ test-sklearn-%:
 	.venv-sklearn-$*/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c .venv-sklearn-$*/constraints.txt scikit-learn==$* -e ".[test]"
 	$(ONE_THREAD) .venv-sklearn-$*/bin/python -m pytest -n auto -q tests/test_estimator_checks.py \
-		tests/adapters tests/neurons tests/sae tests/steering tests/rerankers
+		tests/adapters tests/neurons tests/sae tests/steering tests/rerankers \
+		tests/metrics/test_scorers.py tests/test_scikit_learn_usage.py
 
 clean:
 	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -17,7 +17,7 @@ from skpopsteer.neurons import PopularityNeuronSelector
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.rerankers import PopularityPenaltyReranker
 from skpopsteer.sae import SparseAutoencoderProbe
-from skpopsteer.steering import SteeredRecommender
+from skpopsteer.steering import SteeredRecommender, steering_path
 
 __all__ = [
     "ArrayRecommender",
@@ -32,4 +32,5 @@ __all__ = [
     "__version__",
     "as_recommender",
     "compare",
+    "steering_path",
 ]

@@ -169,16 +169,20 @@ lists, default=None
         strength=None,
     ):
         X, encoded, turned = self._prepare(X, user_ids, strength)
-        n_items = X.shape[1]
         k = _check_length(n_recommendations, self.n_recommendations)
         forbidden = [X] if exclude_seen else []
         if exclude is not None:
             forbidden.append(check_item_lists("exclude", exclude, X.shape))
         if candidates is not None:
             candidates = check_item_lists("candidates", candidates, X.shape)
+        ids, values = self._lists(X, encoded, turned, k, forbidden, candidates)
+        return (ids, values) if return_scores else ids
+
+    def _lists(self, X, encoded, turned, k, forbidden, candidates=None):
+        """Make the lists of validated rows, block by block."""
         ids = np.empty((X.shape[0], k), dtype=np.int64)
         values = np.empty((X.shape[0], k), dtype=np.float32)
-        for rows in row_blocks(X.shape[0], n_items):
+        for rows in row_blocks(*X.shape):
 
             def allow(scores, rows=rows):
                 for mask in forbidden:
@@ -190,7 +194,7 @@ lists, default=None
             ids[rows], values[rows] = self._block_lists(
                 encoded[rows], X[rows], turned, k, allow
             )
-        return (ids, values) if return_scores else ids
+        return ids, values
 
     def _block_lists(self, encoded, X, turned, k, allow):
         return top_k(allow(_checked(self._block_scores(encoded, X, turned))), k)
@@ -260,14 +264,18 @@ lists, default=None
     def _prepare(self, X, user_ids, strength):
         # Knobs may have been set after `fit`: a typing error must not pass for a knob.
         self._validate_params()
-        if strength is not None and not (
-            isinstance(strength, Real) and np.isfinite(strength)
-        ):
-            raise ValueError(
-                f"`strength` must be a finite number or None; got {strength!r}. "
-                "0 gives the lists of the host."
-            )
+        _check_strength(strength)
         return super()._prepare(X, user_ids, strength)
+
+    def _path(self, X, strengths, n_recommendations, user_ids=None):
+        """Yield the lists at each strength; the host encodes the rows once."""
+        strengths = list(strengths)
+        for strength in strengths:
+            _check_strength(strength)
+        k = _check_length(n_recommendations, self.n_recommendations)
+        X, encoded, _ = self._prepare(X, user_ids, None)
+        for strength in strengths:
+            yield self._lists(X, encoded, self._turn(strength), k, [X])[0]
 
     def _fit_host(self, X):
         """Fit a clone of the host, which a frozen one shrugs off, and return it."""
@@ -298,6 +306,16 @@ def _check_length(n_recommendations, default):
             "It is the length of every list."
         )
     return int(k)
+
+
+def _check_strength(strength):
+    if strength is not None and not (
+        isinstance(strength, Real) and np.isfinite(strength)
+    ):
+        raise ValueError(
+            f"`strength` must be a finite number or None; got {strength!r}. "
+            "0 gives the lists of the host."
+        )
 
 
 def _checked(scores):

@@ -107,17 +107,50 @@ class RecommenderScorer:
         float or dict of str to float
             Higher is better: losses come with a minus sign.
         """
-        own = estimator.n_recommendations
-        lengths = [own if k is None else k for _, _, k in self.metrics.values()]
-        lists = estimator.recommend(X, max(lengths), user_ids=user_ids)
-        known = self._context(estimator, X, y, lists)
-        scores = {
-            name: sign * _apply(function, known, length)
-            for (name, (function, sign, _)), length in zip(
-                self.metrics.items(), lengths, strict=True
-            )
-        }
+        lists = estimator.recommend(X, self.length(estimator), user_ids=user_ids)
+        scores = self.score_lists(estimator, X, y, lists)
         return next(iter(scores.values())) if self.single else scores
+
+    def length(self, estimator):
+        """Return how long the lists must be for every metric.
+
+        Parameters
+        ----------
+        estimator : recommender
+            Whose own length counts for metrics without one.
+
+        Returns
+        -------
+        int
+        """
+        own = estimator.n_recommendations
+        return max(own if k is None else k for _, _, k in self.metrics.values())
+
+    def score_lists(self, estimator, X, y, lists):
+        """Score lists that have been made already.
+
+        Parameters
+        ----------
+        estimator : fitted recommender
+            Whose popularity, groups and length of lists count.
+        X : array-like or sparse of shape (n_users, n_items)
+            Interactions the recommender saw.
+        y : sparse of shape (n_users, n_items), array-like of shape (n_users,) or \
+HeldOut
+            Held-out interactions.
+        lists : ndarray of shape (n_users, n), dtype int64
+            At least as long as :meth:`length` says.
+
+        Returns
+        -------
+        dict of str to float
+        """
+        known = self._context(estimator, X, y, lists)
+        own = estimator.n_recommendations
+        return {
+            name: sign * _apply(function, known, own if k is None else k)
+            for name, (function, sign, k) in self.metrics.items()
+        }
 
     def __repr__(self):
         names = list(self.metrics)

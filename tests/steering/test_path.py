@@ -1,0 +1,86 @@
+"""The path is what separate calls give, for one encoding of the rows."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import TruncatedSVD
+
+from skpopsteer import (
+    PopularityPenaltyReranker,
+    SparseAutoencoderProbe,
+    SteeredRecommender,
+    as_recommender,
+    steering_path,
+)
+from skpopsteer.metrics import gini, ndcg
+from skpopsteer.model_selection import HeldOut, hide_interactions
+
+STRENGTHS = [0.0, 0.25, 1.0]
+
+
+@pytest.fixture(scope="module")
+def split(interactions):
+    return hide_interactions(interactions, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def host(split):
+    return as_recommender(TruncatedSVD(8, random_state=0).fit(split[0]))
+
+
+@pytest.fixture(scope="module", params=["penalty", "user", "both", "profile"])
+def model(request, host, split):
+    probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
+    made = {
+        "penalty": PopularityPenaltyReranker(host, keep_top=2),
+        "user": SteeredRecommender(host, probe=probe, random_state=0),
+        "both": SteeredRecommender(host, probe=probe, side="both", random_state=0),
+        "profile": SteeredRecommender(
+            host, probe=probe, user_strength="profile", random_state=0
+        ),
+    }
+    return made[request.param].fit(split[0])
+
+
+def test_every_point_is_a_call_of_recommend(model, split):
+    X, y = split
+    path = steering_path(model, X, y, STRENGTHS, scoring=["ndcg@5", "neg_gini"])
+    for i, strength in enumerate(STRENGTHS):
+        ids = model.recommend(X, strength=strength)
+        assert path.scores["ndcg@5"][i] == pytest.approx(ndcg(y, ids, k=5))
+        assert path.scores["neg_gini"][i] == pytest.approx(-gini(ids, 100))
+    assert path.strengths.tolist() == STRENGTHS
+    assert len(set(path.scores["neg_gini"])) > 1
+
+
+def test_the_host_encodes_once(model, split, monkeypatch):
+    calls = []
+    adapter = type(model.recommender_.estimator)
+    encode = adapter.encode_users
+
+    def counting(self, X, user_ids=None):
+        calls.append(X.shape)
+        return encode(self, X, user_ids)
+
+    monkeypatch.setattr(adapter, "encode_users", counting)
+    steering_path(model, *split, STRENGTHS)
+    assert calls == [(200, 100)]
+
+
+def test_held_out_views_and_trained_users_are_taken(split):
+    X, y = split
+    U, V = np.random.default_rng(0).normal(size=(2, 200, 4))
+    ids = np.arange(200)
+    model = PopularityPenaltyReranker(as_recommender((U, V[:100]))).fit(X)
+    path = steering_path(model, X, HeldOut(y), [0.1], user_ids=ids)
+    expected = ndcg(y, model.recommend(X, strength=0.1, user_ids=ids))
+    assert path.scores["ndcg"][0] == pytest.approx(expected)
+
+
+def test_a_model_without_a_strength_is_refused(host, split):
+    with pytest.raises(TypeError, match="`model` must be a fitted recommender with a"):
+        steering_path(host, *split, STRENGTHS)
+
+
+def test_a_strength_that_is_no_number_is_refused(model, split):
+    with pytest.raises(ValueError, match="`strength` must be a finite number"):
+        steering_path(model, *split, [0.0, np.nan])
