@@ -5,8 +5,11 @@ import pathlib
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, csr_matrix
+from sklearn.decomposition import TruncatedSVD
 
+from skpopsteer.adapters import as_recommender
 from skpopsteer.datasets import make_interactions
+from skpopsteer.model_selection import hide_interactions
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -24,6 +27,18 @@ def shared_data():
 def interactions():
     """200 users and 100 items with a long tail."""
     return make_interactions(200, 100, random_state=0).X
+
+
+@pytest.fixture(scope="session")
+def split(interactions):
+    """Those interactions, a fifth of every row held out."""
+    return hide_interactions(interactions, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def host(split):
+    """A frozen host trained on what is seen."""
+    return as_recommender(TruncatedSVD(8, random_state=0).fit(split[0]))
 
 
 def _with_int64_indices(X):

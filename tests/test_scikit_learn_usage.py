@@ -13,19 +13,7 @@ from skpopsteer import (
     PopularityPenaltyReranker,
     SparseAutoencoderProbe,
     SteeredRecommender,
-    as_recommender,
 )
-from skpopsteer.model_selection import hide_interactions
-
-
-@pytest.fixture(scope="module")
-def split(interactions):
-    return hide_interactions(interactions, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def host(split):
-    return as_recommender(TruncatedSVD(8, random_state=0).fit(split[0]))
 
 
 def small_model(host):

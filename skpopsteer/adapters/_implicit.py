@@ -60,10 +60,9 @@ LogisticMatrixFactorization
     ALS folds a row in exactly as ``recommend(..., recalculate_user=True)`` of implicit
     does. BPR and LMF have no such solver: the direction of the embedding is the ridge
     solution on the row, its length the median length of the trained users. That is
-    another recommender than the trained one, sharing less than half of its lists on
-    MovieLens and often more accurate: pass `user_ids` to judge the model you trained.
-    ``fit``
-    limits BLAS to one thread while implicit trains, as that library asks for.
+    another recommender than the trained one, and may share few of its lists: pass
+    `user_ids` to judge the model you trained. ``fit`` limits BLAS to one thread while
+    implicit trains, as that library asks for.
 
     References
     ----------

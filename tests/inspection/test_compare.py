@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.decomposition import TruncatedSVD
 
 from skpopsteer import (
     PopularityGroups,
@@ -11,18 +10,7 @@ from skpopsteer import (
     compare,
     metrics,
 )
-from skpopsteer.model_selection import hide_interactions
 from skpopsteer.popularity import item_popularity
-
-
-@pytest.fixture(scope="module")
-def split(interactions):
-    return hide_interactions(interactions, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def host(split):
-    return as_recommender(TruncatedSVD(8, random_state=0).fit(split[0]))
 
 
 @pytest.fixture(scope="module")

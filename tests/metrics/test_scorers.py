@@ -5,7 +5,6 @@ import pickle
 import numpy as np
 import pytest
 from sklearn import config_context
-from sklearn.decomposition import TruncatedSVD
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
     GridSearchCV,
@@ -18,18 +17,8 @@ from sklearn.model_selection import (
 from skpopsteer import PopularityGroups, PopularityPenaltyReranker, as_recommender
 from skpopsteer import metrics as m
 from skpopsteer.metrics import get_scorer, get_scorer_names, make_recommender_scorer
-from skpopsteer.model_selection import HeldOut, hide_interactions, interaction_folds
+from skpopsteer.model_selection import HeldOut, interaction_folds
 from skpopsteer.popularity import item_popularity
-
-
-@pytest.fixture(scope="module")
-def split(interactions):
-    return hide_interactions(interactions, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def host(split):
-    return as_recommender(TruncatedSVD(8, random_state=0).fit(split[0]))
 
 
 @pytest.fixture(scope="module")

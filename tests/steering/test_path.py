@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.decomposition import TruncatedSVD
 
 from skpopsteer import (
     PopularityPenaltyReranker,
@@ -12,19 +11,9 @@ from skpopsteer import (
     steering_path,
 )
 from skpopsteer.metrics import gini, ndcg
-from skpopsteer.model_selection import HeldOut, hide_interactions
+from skpopsteer.model_selection import HeldOut
 
 STRENGTHS = [0.0, 0.25, 1.0]
-
-
-@pytest.fixture(scope="module")
-def split(interactions):
-    return hide_interactions(interactions, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def host(split):
-    return as_recommender(TruncatedSVD(8, random_state=0).fit(split[0]))
 
 
 @pytest.fixture(scope="module", params=["penalty", "user", "both", "profile"])
