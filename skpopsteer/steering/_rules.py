@@ -45,7 +45,8 @@ def scale(
     codes: Codes, push: np.ndarray, scales: np.ndarray, peaks: np.ndarray
 ) -> np.ndarray:
     """Multiply activations by ``exp(push)``: never negative, silent neurons stay so."""
-    return codes.active * np.exp(push)
+    # float32 ends at exp(88); far below that a single neuron is the whole embedding.
+    return codes.active * np.exp(np.clip(push, -50, 50))
 
 
 def clamp(

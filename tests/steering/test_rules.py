@@ -39,6 +39,13 @@ def test_scale_multiplies_and_silent_neurons_stay_silent(codes):
     )
 
 
+def test_scale_stays_finite_at_any_strength(codes):
+    active = codes.active.astype(np.float32)
+    steered = scale(codes._replace(active=active), np.full((1, 4), 1e4), SCALES, PEAKS)
+    assert np.isfinite(steered).all()
+    assert (steered[active > 0] > 1e20).all()
+
+
 def test_clamp_caps_what_is_pushed_down_and_holds_up_what_is_pushed_up(codes):
     push = np.array([[-0.5, 0.75, -2.0, 0.0]])
     steered = clamp(codes, push, SCALES, PEAKS)
