@@ -1,5 +1,6 @@
 """Split interactions, not users, in forms that scikit-learn's searches can slice."""
 
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -8,7 +9,13 @@ from sklearn.utils import check_random_state
 
 from skpopsteer._validation import as_interactions
 
-__all__ = ["HeldOut", "hide_interactions", "interaction_folds"]
+__all__ = [
+    "HeldOut",
+    "best_subject_to",
+    "hide_interactions",
+    "interaction_folds",
+    "knee",
+]
 
 
 def hide_interactions(X, *, test_size=0.2, times=None, random_state=None):
@@ -169,6 +176,136 @@ class HeldOut:
         if isinstance(rows, Integral):
             rows = slice(rows, rows + 1)
         return HeldOut(self.y[rows])
+
+
+def best_subject_to(objective, *, at_least=None, within=None):
+    """Choose the best candidate of a search that keeps to limits: for ``refit=``.
+
+    Parameters
+    ----------
+    objective : str
+        Name of the metric to maximise, as the search's scorer calls it.
+    at_least : dict of str to float, default=None
+        Lowest mean score a candidate may have, per metric.
+    within : dict of str to float, default=None
+        Share in [0, 1) of the best candidate's mean score that may be lost, per metric
+        whose scores are positive: ``{"ndcg@10": 0.03}`` keeps 97 %.
+
+    Returns
+    -------
+    callable
+        ``refit(cv_results)`` returns the index of the candidate. Where none keeps to
+        all limits it returns the one that misses them least, and warns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpopsteer.model_selection import best_subject_to
+    >>> refit = best_subject_to("neg_gini@10", within={"ndcg@10": 0.03})
+    >>> refit({
+    ...     "mean_test_ndcg@10": np.array([0.30, 0.295, 0.20]),
+    ...     "mean_test_neg_gini@10": np.array([-0.9, -0.8, -0.5]),
+    ... })
+    1
+    """
+    at_least, within = dict(at_least or {}), dict(within or {})
+    for name, share in within.items():
+        if not 0 <= share < 1:
+            raise ValueError(
+                f"`within` must hold shares in [0, 1); got {share!r} for {name!r}. "
+                "Write 3 % as 0.03."
+            )
+
+    def refit(cv_results):
+        shortfall = np.zeros(len(_mean_scores(cv_results, objective)))
+        for name, floor in at_least.items():
+            shortfall += _shortfall(_mean_scores(cv_results, name), floor)
+        for name, share in within.items():
+            scores = _mean_scores(cv_results, name)
+            shortfall += _shortfall(scores, (1 - share) * np.nanmax(scores))
+        if shortfall.min() > 0:
+            nearest = int(shortfall.argmin())
+            reached = {
+                name: round(float(_mean_scores(cv_results, name)[nearest]), 4)
+                for name in (*at_least, *within)
+            }
+            warnings.warn(
+                f"`refit` must find a candidate within {at_least | within}; got none. "
+                f"The nearest, candidate {nearest}, reaches {reached}. Widen the grid.",
+                stacklevel=2,
+            )
+            return nearest
+        scores = np.where(shortfall > 0, -np.inf, _mean_scores(cv_results, objective))
+        return int(np.nanargmax(scores))
+
+    return refit
+
+
+def knee(first, second):
+    """Choose the candidate where one metric starts to cost the other: for ``refit=``.
+
+    Parameters
+    ----------
+    first, second : str
+        Names of the two metrics, as the search's scorer calls them; both maximised.
+
+    Returns
+    -------
+    callable
+        ``refit(cv_results)`` returns the index of the candidate of the frontier that
+        lies furthest above the line between the two ends, both metrics scaled to [0,
+        1].
+
+    Notes
+    -----
+    Of two candidates equally far the one better at `first` is taken; where one
+    candidate is best at both, that one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpopsteer.model_selection import knee
+    >>> knee("ndcg@10", "tail_share@10")({
+    ...     "mean_test_ndcg@10": np.array([0.30, 0.29, 0.10]),
+    ...     "mean_test_tail_share@10": np.array([0.00, 0.20, 0.25]),
+    ... })
+    1
+    """
+
+    def refit(cv_results):
+        scores = np.column_stack([_mean_scores(cv_results, n) for n in (first, second)])
+        low, high = np.nanmin(scores, axis=0), np.nanmax(scores, axis=0)
+        scaled = (scores - low) / np.where(high > low, high - low, 1.0)
+        dominated = [
+            bool(((scaled >= point).all(1) & (scaled > point).any(1)).any())
+            for point in scaled
+        ]
+        frontier = np.flatnonzero(~np.array(dominated) & ~np.isnan(scaled).any(axis=1))
+        points = scaled[frontier]
+        ends = points[[points[:, 0].argmax(), points[:, 1].argmax()]]
+        along, away = ends[1] - ends[0], points - ends[0]
+        # The cross product: positive on the outer side of the line between the ends.
+        height = along[1] * away[:, 0] - along[0] * away[:, 1]
+        order = np.lexsort((-points[:, 0], -height))
+        return int(frontier[order[0]])
+
+    return refit
+
+
+def _mean_scores(cv_results, name):
+    column = f"mean_test_{name}"
+    if column not in cv_results:
+        known = [c.removeprefix("mean_test_") for c in cv_results if "mean_test_" in c]
+        raise ValueError(
+            f"`refit` must name metrics the search scores ({', '.join(known)}); got "
+            f"{name!r}. Add it to scoring=get_scorer([...])."
+        )
+    return np.asarray(cv_results[column], dtype=np.float64)
+
+
+def _shortfall(scores, floor):
+    """How far scores stay below a floor; infinitely, for a candidate that failed."""
+    return np.nan_to_num(np.maximum(floor - scores, 0.0), nan=np.inf)
 
 
 def _rank_in_row(X, times, random_state):
