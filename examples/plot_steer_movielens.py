@@ -204,6 +204,13 @@ for ax, column, label in [
             table["ndcg@10"][rows], table[column][rows], marker + "-",
             color=color, label=name, markersize=5,
         )  # fmt: skip
+        # Two of the curves nearly coincide: one of them carries the strengths.
+        offset = (6, 3) if name.startswith("log") else (-4, -14)
+        for i in rows[1:] if not name.endswith("kept") else []:
+            ax.annotate(
+                table.names[i].split()[-1], (table["ndcg@10"][i], table[column][i]),
+                xytext=offset, textcoords="offset points", fontsize=8, color=color,
+            )  # fmt: skip
     ax.plot(
         table["ndcg@10"][0], table[column][0], "*", color="black", markersize=13,
         label="host",
