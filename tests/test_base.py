@@ -1,6 +1,7 @@
 """What every recommender shares, and what stays of the host's lists."""
 
 import copy
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -233,3 +234,24 @@ def test_trained_users_are_looked_up_through_the_whole_chain():
         own_scores = host.recommender.decision_function(X, user_ids=users)
         np.testing.assert_array_equal(scores, own_scores)
         assert (model.predict(X) != own).any()
+
+
+@pytest.mark.parametrize("kind", ["host", *POST_HOC])
+def test_recommending_never_holds_all_scores(kind):
+    n_users, n_items = 20_000, 2_000
+    rng = np.random.default_rng(0)
+    U, V = rng.normal(size=(n_users, 4)), rng.normal(size=(n_items, 4))
+    items = rng.integers(n_items, size=2 * n_users)
+    X = csr_array((np.ones(len(items)), items, np.arange(0, len(items) + 1, 2)))
+    X.resize((n_users, n_items))
+    ids = {"user_ids": np.arange(n_users)}
+    model = as_recommender((U, V))
+    if kind != "host":
+        model = POST_HOC[kind](model, keep_top=2).fit(X[:500])
+    model.recommend(X[:10], user_ids=ids["user_ids"][:10])
+    tracemalloc.start()
+    model.recommend(X, K, **ids)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # All scores would be 160 MB; a block of them is 16, and its partition twice that.
+    assert peak < 4 * n_users * n_items * 0.75

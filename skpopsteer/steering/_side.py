@@ -53,7 +53,7 @@ class SteeredSide:
         shift_scale : {"real", "own", "opposite"}
             Rows the standard deviations are taken over.
         """
-        pre, peaks = _measure(probe, group_rows)
+        pre, peaks = _pre_activations_and_peaks(probe, group_rows)
         real_scales, real_peaks = _deviations_and_peaks(probe, rows)
         fit_params = {}
         if has_fit_parameter(selector, "activations"):
@@ -148,35 +148,33 @@ def _require_nonnegative(codes, rule):
         )
 
 
-def _blocks(rows, n_neurons):
-    step = max(1, _BLOCK_ACTIVATIONS // n_neurons)
-    return (rows[start : start + step] for start in range(0, len(rows), step))
-
-
-def _measure(probe, rows):
-    """Return all pre-activations and every neuron's largest activation."""
+def _codes(probe, rows):
+    """Yield the codes of all rows, in blocks."""
     n_neurons = encode(probe, rows[:1]).pre.shape[1]
-    pre, peaks = [], np.full(n_neurons, -np.inf, dtype=np.float32)
-    for block in _blocks(rows, n_neurons):
-        codes = encode(probe, block)
-        pre.append(codes.pre)
-        peaks = np.maximum(peaks, codes.active.max(axis=0))
-    return np.concatenate(pre), peaks
+    step = max(1, _BLOCK_ACTIVATIONS // n_neurons)
+    for start in range(0, len(rows), step):
+        yield encode(probe, rows[start : start + step])
+
+
+def _pre_activations_and_peaks(probe, rows):
+    """Return all pre-activations, and every neuron's largest activation."""
+    blocks = [(codes.pre, codes.active.max(axis=0)) for codes in _codes(probe, rows)]
+    pre, peaks = zip(*blocks, strict=True)
+    return np.concatenate(pre), np.max(peaks, axis=0)
 
 
 def _deviations_and_peaks(probe, rows):
-    """Return standard deviations of pre-activations, summed in float64, and peaks."""
-    n_neurons = encode(probe, rows[:1]).pre.shape[1]
-    peaks = np.full(n_neurons, -np.inf, dtype=np.float32)
-    total = np.zeros(n_neurons)
-    for block in _blocks(rows, n_neurons):
-        codes = encode(probe, block)
-        total += codes.pre.sum(axis=0, dtype=np.float64)
-        peaks = np.maximum(peaks, codes.active.max(axis=0))
-    mean, squares = total / len(rows), np.zeros(n_neurons)
-    for block in _blocks(rows, n_neurons):
-        squares += ((encode(probe, block).pre - mean) ** 2).sum(axis=0)
-    return np.sqrt(squares / len(rows)), peaks
+    """Return deviations of the pre-activations, and peaks, holding one block only."""
+    first, total, squares, peaks = None, 0.0, 0.0, []
+    for codes in _codes(probe, rows):
+        # Distances to the first row: sums of squares then lose nothing to the mean.
+        first = codes.pre[0].astype(np.float64) if first is None else first
+        distances = codes.pre - first
+        total = total + distances.sum(axis=0)
+        squares = squares + (distances**2).sum(axis=0)
+        peaks.append(codes.active.max(axis=0))
+    variance = squares / len(rows) - (total / len(rows)) ** 2
+    return np.sqrt(np.maximum(variance, 0.0)), np.max(peaks, axis=0)
 
 
 def _group_scales(pre, groups, weights, shift_scale):
