@@ -6,7 +6,7 @@ to do. Nothing here changes the caller's arrays.
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import validate_data
 
 __all__ = [
     "as_interactions",
@@ -214,11 +214,13 @@ def check_embeddings(name, embeddings, *, n_columns=None):
     return table
 
 
-def check_popularity(popularity):
+def check_popularity(name, popularity):
     """Validate interactions per item and return them as float64.
 
     Parameters
     ----------
+    name : str
+        What to call them in a message.
     popularity : array-like of shape (n_items,)
         Finite, not negative.
 
@@ -226,25 +228,23 @@ def check_popularity(popularity):
     -------
     ndarray of shape (n_items,), dtype float64
     """
-    popularity = check_array(
-        popularity,
-        ensure_2d=False,
-        dtype=np.float64,
-        ensure_all_finite=False,
-        input_name="popularity",
-    )
-    if popularity.ndim != 1:
-        raise ValueError(
-            "`popularity` must be 1-D, one number per item; got shape "
-            f"{popularity.shape}. item_popularity(X) makes it."
+    popularity = np.asarray(popularity)
+    what = f"`{name}` must be a 1-D array of numbers, one per item"
+    if popularity.dtype.kind not in "iuf":
+        raise TypeError(
+            f"{what}; got dtype {popularity.dtype}. Pass item_popularity(X)."
         )
-    if not np.isfinite(popularity).all() or (popularity < 0).any():
+    if popularity.ndim != 1 or not len(popularity):
         raise ValueError(
-            "`popularity` must hold finite counts >= 0; got "
-            f"{popularity[~np.isfinite(popularity) | (popularity < 0)][0]:g}. "
-            "item_popularity(X) makes it."
+            f"{what}; got shape {popularity.shape}. Pass item_popularity(X)."
         )
-    return popularity
+    strange = popularity[~np.isfinite(popularity) | (popularity < 0)]
+    if len(strange):
+        raise ValueError(
+            f"`{name}` must hold finite numbers >= 0; got {strange[0]:g}. "
+            "Use 0 for items without interactions."
+        )
+    return popularity.astype(np.float64, copy=False)
 
 
 def check_item_lists(name, lists, shape):

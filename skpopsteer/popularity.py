@@ -147,7 +147,7 @@ popular items holding at most 20 %
         ValueError
             With fewer than two items.
         """
-        popularity = check_popularity(popularity)
+        popularity = check_popularity("popularity", popularity)
         n_items = len(popularity)
         if n_items < 2:
             raise ValueError(

@@ -255,3 +255,15 @@ def test_recommending_never_holds_all_scores(kind):
     tracemalloc.stop()
     # All scores would be 160 MB; a block of them is 16, and its partition twice that.
     assert peak < 4 * n_users * n_items * 0.75
+
+
+@pytest.mark.parametrize("name", ["candidates", "exclude"])
+def test_what_only_looks_like_lists_gets_one_clear_line(host, name):
+    mask = np.zeros((3, N_ITEMS), dtype=int)
+    mask[:, 5] = 1
+    with pytest.raises(ValueError, match=f"^`{name}` must be .*got a dense mask of"):
+        host.recommender.recommend(host.X[:3], **{name: mask})
+    with pytest.raises(TypeError, match=f"^`{name}` must be item positions.*got set"):
+        host.recommender.recommend(host.X[:3], **{name: {1, 2}})
+    with pytest.raises(ValueError, match=f"^`{name}` must be one flat list, or one"):
+        host.recommender.recommend(host.X[:3], **{name: [1, [2], 3]})

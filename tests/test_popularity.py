@@ -220,10 +220,10 @@ def test_shares_of_items_must_not_overlap():
     ("popularity", "message"),
     [
         ([3], r"`popularity` must cover at least 2 items.*got 1 item"),
-        ([[3, 1]], r"`popularity` must be 1-D.*got shape \(1, 2\)"),
-        ([3, -1], "`popularity` must hold finite counts >= 0; got -1"),
-        ([3, float("nan")], "`popularity` must hold finite counts >= 0; got nan"),
-        ([3, float("inf")], "`popularity` must hold finite counts >= 0; got inf"),
+        ([[3, 1]], r"`popularity` must be a 1-D array.*got shape \(1, 2\)"),
+        ([3, -1], "`popularity` must hold finite numbers >= 0; got -1"),
+        ([3, float("nan")], "`popularity` must hold finite numbers >= 0; got nan"),
+        ([3, float("inf")], "`popularity` must hold finite numbers >= 0; got inf"),
     ],
 )
 def test_labels_need_counts_of_two_items(popularity, message):
@@ -255,3 +255,9 @@ def test_an_estimator_that_holds_groups_can_be_cloned(interactions):
     host = as_recommender(TruncatedSVD(4, random_state=0).fit(interactions))
     groups = PopularityGroups("head_mass", 0.5)
     assert clone(SteeredRecommender(host, groups=groups)).groups == groups
+
+
+@pytest.mark.parametrize("X", [["a"], [["a", "b"]], [1, 2], [[[1]]]])
+def test_what_is_no_matrix_of_numbers_is_refused(X):
+    with pytest.raises(ValueError, match="`X` must be a matrix of numbers, users in"):
+        item_popularity(X)

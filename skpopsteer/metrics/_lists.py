@@ -223,28 +223,6 @@ def check_groups(item_groups: ArrayLike, *, need_tail: bool = False) -> IntArray
     return groups
 
 
-def check_popularity(item_popularity: ArrayLike) -> FloatArray:
-    """Validate interactions per item."""
-    popularity = np.asarray(item_popularity)
-    if popularity.dtype.kind not in "iuf":
-        raise TypeError(
-            "`item_popularity` must be a 1-D array of numbers, one per item; got dtype "
-            f"{popularity.dtype}. Pass interactions per item."
-        )
-    if popularity.ndim != 1 or not len(popularity):
-        raise ValueError(
-            "`item_popularity` must be a 1-D array of numbers, one per item; got shape "
-            f"{popularity.shape}. Pass interactions per item."
-        )
-    strange = popularity[~np.isfinite(popularity) | (popularity < 0)]
-    if len(strange):
-        raise ValueError(
-            "`item_popularity` must hold finite numbers >= 0; got "
-            f"{strange[0]}. Use 0 for items without interactions."
-        )
-    return popularity.astype(np.float64, copy=False)
-
-
 def mean_per_list(lists: IntArray, item_values: FloatArray | BoolArray) -> FloatArray:
     """Average a number of the items over the slots of every list; NaN if empty."""
     filled = lists >= 0

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
+from skpopsteer._validation import check_popularity
 from skpopsteer.metrics._lists import (
     FloatArray,
     IntArray,
     check_groups,
     check_interactions,
     check_lists,
-    check_popularity,
     check_range,
     divide,
     mean_of_defined,
@@ -86,7 +86,7 @@ def popularity_lift(
     >>> popularity_lift(csr_array([[0, 1, 1]]), [[0, 1]], item_popularity=[8, 4, 2])
     1.0
     """
-    popularity = check_popularity(item_popularity)
+    popularity = check_popularity("item_popularity", item_popularity)
     lists = check_lists(recommendations, k)
     check_range(lists, len(popularity), "the length of `item_popularity`")
     profile = check_interactions("X", X, len(lists), len(popularity))

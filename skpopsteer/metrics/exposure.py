@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
+from skpopsteer._validation import check_popularity
 from skpopsteer.metrics._lists import (
     FloatArray,
     IntArray,
     check_count,
     check_lists,
-    check_popularity,
     check_range,
     mean_of_defined,
     mean_per_list,
@@ -219,7 +219,7 @@ def average_popularity(
     >>> average_popularity([[0, 1], [2, -1]], [8, 4, 2])
     4.0
     """
-    popularity = check_popularity(item_popularity)
+    popularity = check_popularity("item_popularity", item_popularity)
     lists = check_lists(recommendations, k)
     check_range(lists, len(popularity), "the length of `item_popularity`")
     values = mean_per_list(lists, popularity)
@@ -278,7 +278,7 @@ def novelty(
     >>> novelty([[0, 1]], [8, 2], n_users=8)
     1.0
     """
-    popularity = check_popularity(item_popularity)
+    popularity = check_popularity("item_popularity", item_popularity)
     advice = "Pass the number of users behind `item_popularity`."
     n_users = check_count("n_users", n_users, advice)
     highest = popularity.max(initial=0)

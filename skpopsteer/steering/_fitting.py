@@ -58,7 +58,8 @@ def fit_item_side(model, rng):
 
 
 def _fit_side(model, probe, selector, training, rows, group_rows, groups, rng):
-    # Drawn whether it is needed or not: the sides' seeds do not depend on each other.
+    # Drawn whether it is needed or not: a probe given for one side must not change the
+    # seed of the other's.
     seed = int(rng.integers(np.iinfo(np.int32).max))
     probe = SparseAutoencoderProbe(random_state=seed) if probe is None else probe
     selector = PopularityNeuronSelector() if selector is None else selector

@@ -257,3 +257,13 @@ def test_items_that_were_trained_on_are_read_again():
     with torch.no_grad():
         module.weight += 1
     np.testing.assert_allclose(host.item_embeddings_, before + 1, rtol=1e-6)
+
+
+def test_a_decoder_alone_does_not_tell_the_size_of_the_catalogue():
+    host = TorchRecommender(
+        torch.nn.Linear(6, 3), encoder="forward", decoder=lambda module, U: U
+    )
+    with pytest.raises(ValueError, match=r"^`n_items` must be given where"):
+        as_recommender(host)
+    with pytest.raises(AttributeError, match="`item_embeddings` must be given for"):
+        _ = host.item_embeddings_

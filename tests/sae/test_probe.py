@@ -187,3 +187,15 @@ def test_progress_is_logged_only_when_asked(planted, caplog):
     assert not caplog.records
     clone(probe).set_params(verbose=1).fit(planted[0][:200])
     assert [record.args[0] for record in caplog.records] == [1, 11]
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_another_number_of_neurons_cannot_go_on_from_the_last_fit(planted, method):
+    X = planted[0][:200]
+    probe = SparseAutoencoderProbe(
+        16, k=2, max_iter=1, warm_start=True, random_state=0
+    ).fit(X)
+    weights = probe.decoder_weights_
+    with pytest.raises(ValueError, match="`n_neurons` must stay 16 to go on from the"):
+        getattr(probe.set_params(n_neurons=32), method)(X)
+    assert probe.decoder_weights_ is weights

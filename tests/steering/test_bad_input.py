@@ -152,3 +152,8 @@ def test_parameters_outside_their_range(host, interactions, params):
     (name,) = params
     with pytest.raises(ValueError, match=f"The '{name}' parameter of SteeredRec"):
         model(host, **params).fit(interactions)
+
+
+def test_real_profiles_of_one_user(host, interactions):
+    with pytest.raises(ValueError, match="`X` must hold at least 2 users with"):
+        model(host, profiles="real").fit(interactions[[0]])
