@@ -5,8 +5,10 @@ release move one of these names, this file is the only one to change.
 """
 
 import importlib
+import warnings
 from types import ModuleType
 
+import sklearn
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -17,7 +19,10 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.metaestimators import available_if
 
+from skpopsteer._version import __version__
+
 __all__ = [
+    "EstimatorMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
@@ -28,6 +33,36 @@ __all__ = [
     "import_optional",
     "validate_params",
 ]
+
+
+class EstimatorMixin:
+    """Mixin of every estimator: its page in the docs, and the versions that made it."""
+
+    _doc_link_module = "skpopsteer"
+    _doc_link_template = (
+        "https://skpopsteer.readthedocs.io/en/stable/api/"
+        "{estimator_module}.{estimator_name}.html"
+    )
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_made_by": _versions()}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        made_by, here = state.pop("_made_by", {}), _versions()
+        if made_by != here:
+            was = ", ".join(f"{name} {version}" for name, version in made_by.items())
+            now = ", ".join(f"{name} {version}" for name, version in here.items())
+            warnings.warn(
+                f"`{type(self).__name__}` must be loaded by the versions that saved it "
+                f"({was or 'unknown'}); got {now}. Check its lists, or fit anew.",
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def _versions():
+    return {"skpopsteer": __version__, "scikit-learn": sklearn.__version__}
 
 
 def import_optional(module_name: str, extra: str) -> ModuleType:

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skpopsteer._compat import EstimatorMixin
 from skpopsteer._validation import (
     check_interactions,
     check_item_lists,
@@ -17,7 +18,7 @@ from skpopsteer.topk import forbid, merge_lists, only, row_blocks, rows_of, top_
 __all__ = ["PostHocMixin", "RecommenderMixin"]
 
 
-class RecommenderMixin:
+class RecommenderMixin(EstimatorMixin):
     """Mixin for everything that turns rows of interactions into lists of items.
 
     A subclass gives two hooks, both on validated input:

@@ -1,12 +1,14 @@
 """Metrics as scorers: what a search of scikit-learn can maximise."""
 
-import inspect
 from collections.abc import Iterable
+from numbers import Integral
 
+from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skpopsteer._validation import as_interactions
 from skpopsteer.metrics import accuracy, calibration, exposure, fairness, tail
+from skpopsteer.metrics._bootstrap import bootstrap_metric, call_arguments
 from skpopsteer.popularity import PopularityGroups, item_popularity
 
 __all__ = [
@@ -145,12 +147,49 @@ HeldOut
         -------
         dict of str to float
         """
+        return {
+            name: sign * function(**arguments)
+            for name, sign, function, arguments in self._calls(estimator, X, y, lists)
+        }
+
+    def bootstrap_lists(
+        self, estimator, X, y, lists, *, n_boot=1000, random_state=None
+    ):
+        """Score draws of the users with replacement, for intervals and paired tests.
+
+        Parameters
+        ----------
+        estimator, X, y, lists : see :meth:`score_lists`
+            As there.
+        n_boot : int, default=1000
+            Number of draws.
+        random_state : int, RandomState instance or None, default=None
+            The same int draws the same users for every metric and every recommender,
+            so that differences are paired.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_boot,)
+            Higher is better.
+        """
+        if not isinstance(random_state, Integral):
+            # One int, so that all metrics are measured on the same users.
+            random_state = check_random_state(random_state).randint(2**31 - 1)
+        return {
+            name: sign
+            * bootstrap_metric(
+                function, arguments, n_boot=n_boot, random_state=random_state
+            )
+            for name, sign, function, arguments in self._calls(estimator, X, y, lists)
+        }
+
+    def _calls(self, estimator, X, y, lists):
+        """Yield the name, the sign, the function and the arguments of every metric."""
         known = self._context(estimator, X, y, lists)
         own = estimator.n_recommendations
-        return {
-            name: sign * _apply(function, known, own if k is None else k)
-            for name, (function, sign, k) in self.metrics.items()
-        }
+        for name, (function, sign, k) in self.metrics.items():
+            arguments = call_arguments(function, known, own if k is None else k)
+            yield name, sign, function, arguments
 
     def __repr__(self):
         names = list(self.metrics)
@@ -185,16 +224,6 @@ HeldOut
             "item_popularity": popularity,
             "item_groups": groups,
         }
-
-
-def _apply(function, known, k):
-    """Call a metric with what its parameters' names ask for."""
-    parameters = inspect.signature(function).parameters
-    arguments = {name: known[name] for name in parameters if name in known}
-    if "k" in parameters:
-        return function(**arguments, k=k)
-    arguments["recommendations"] = known["recommendations"][:, :k]
-    return function(**arguments)
 
 
 def make_recommender_scorer(function, *, k=None, greater_is_better=True, groups=None):

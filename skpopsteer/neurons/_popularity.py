@@ -9,11 +9,11 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skpopsteer._compat import Interval, StrOptions, _fit_context
+from skpopsteer._compat import EstimatorMixin, Interval, StrOptions, _fit_context
 from skpopsteer.neurons._effect_size import cohens_d
 
 
-class PopularityNeuronSelector(SelectorMixin, BaseEstimator):
+class PopularityNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
     r"""Select the neurons that tell popular rows from unpopular ones.
 
     Parameters

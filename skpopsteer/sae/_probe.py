@@ -12,12 +12,12 @@ from sklearn.base import (
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skpopsteer._compat import Interval, StrOptions, _fit_context
+from skpopsteer._compat import EstimatorMixin, Interval, StrOptions, _fit_context
 from skpopsteer.sae._weights import BLOCK_ACTIVATIONS, SparseWeights, keep_largest
 
 
 class SparseAutoencoderProbe(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    EstimatorMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     r"""TopK sparse autoencoder over a table of embeddings.
 
