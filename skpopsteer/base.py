@@ -12,7 +12,7 @@ from skpopsteer._validation import (
     check_item_lists,
     check_user_ids,
 )
-from skpopsteer.metrics import ndcg
+from skpopsteer.metrics import get_scorer
 from skpopsteer.topk import forbid, merge_lists, only, row_blocks, rows_of, top_k
 
 __all__ = ["PostHocMixin", "RecommenderMixin"]
@@ -135,7 +135,7 @@ lists, default=None
         float
             In [0, 1], higher is better; users without held-out items are left out.
         """
-        return ndcg(y, self.predict(X, user_ids=user_ids))
+        return get_scorer("ndcg")(self, X, y, user_ids=user_ids)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -148,11 +148,19 @@ lists, default=None
         return check_interactions(self, X, reset=False)
 
     def _prepare(self, X, user_ids, strength):
+        X, user_ids = self._check_rows(X, user_ids)
+        return X, self._encode(X, user_ids), self._turn(strength)
+
+    def _check_rows(self, X, user_ids):
         check_is_fitted(self)
         X = self._check_X(X)
         if user_ids is not None:
             user_ids = check_user_ids(user_ids, X.shape[0])
-        return X, self._encode(X, user_ids), self._turn(strength)
+        return X, user_ids
+
+    def _lists_to_score(self, X, n_recommendations, user_ids):
+        """Make the lists that a scorer reads."""
+        return self.recommend(X, n_recommendations, user_ids=user_ids)
 
     def _turn(self, strength):
         """Prepare whatever depends on the strength and not on the rows."""
@@ -169,6 +177,7 @@ lists, default=None
         return_scores,
         strength=None,
     ):
+        _check_strength(strength)
         X, encoded, turned = self._prepare(X, user_ids, strength)
         k = _check_length(n_recommendations, self.n_recommendations)
         forbidden = [X] if exclude_seen else []
@@ -262,21 +271,37 @@ lists, default=None
             return_scores, strength,
         )  # fmt: skip
 
-    def _prepare(self, X, user_ids, strength):
+    def _check_rows(self, X, user_ids):
         # Knobs may have been set after `fit`: a typing error must not pass for a knob.
         self._validate_params()
-        _check_strength(strength)
-        return super()._prepare(X, user_ids, strength)
+        return super()._check_rows(X, user_ids)
 
     def _path(self, X, strengths, n_recommendations, user_ids=None):
         """Yield the lists at each strength; the host encodes the rows once."""
         strengths = list(strengths)
         for strength in strengths:
             _check_strength(strength)
+        lists_at = self._lister(X, n_recommendations, user_ids)
+        yield from map(lists_at, strengths)
+
+    def _lister(self, X, n_recommendations, user_ids=None):
+        """Return a function from strengths to lists; the host encodes the rows once."""
         k = _check_length(n_recommendations, self.n_recommendations)
-        X, encoded, _ = self._prepare(X, user_ids, None)
-        for strength in strengths:
-            yield self._lists(X, encoded, self._turn(strength), k, [X])[0]
+        X, user_ids = self._check_rows(X, user_ids)
+        encoded = self._encode_to_score(X, user_ids)
+
+        def lists_at(strength):
+            _check_strength(strength)
+            return self._lists(X, encoded, self._turn(strength), k, [X])[0]
+
+        return lists_at
+
+    def _lists_to_score(self, X, n_recommendations, user_ids):
+        return self._lister(X, n_recommendations, user_ids)(None)
+
+    def _encode_to_score(self, X, user_ids):
+        """Encode rows for a scorer, which may meet the same rows many times."""
+        return self._encode(X, user_ids)
 
     def _fit_host(self, X):
         """Fit a clone of the host, which a frozen one shrugs off, and return it."""

@@ -36,7 +36,8 @@ def test_parameters_are_validated_with_scikit_learns_messages(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)
 
 
-# These checks mix frames and arrays on purpose, and select among noise.
+# These checks mix frames and arrays on purpose, select among noise, and score labels.
+@pytest.mark.filterwarnings("ignore:`y` must not overlap `X`")
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.filterwarnings("ignore:X has feature names")
 @pytest.mark.filterwarnings("ignore:No features were selected")

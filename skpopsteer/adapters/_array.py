@@ -2,6 +2,7 @@
 
 from numbers import Integral, Real
 
+import joblib
 import numpy as np
 
 from skpopsteer._compat import Interval, StrOptions
@@ -132,6 +133,12 @@ class ArrayRecommender(EmbeddingAdapter):
 
     def _holds_trained_model(self):
         return True
+
+    def _content_key(self):
+        if callable(self.fold_in):
+            return None
+        tables = self.item_embeddings_, self.user_embeddings_
+        return joblib.hash((tables, self.fold_in, self.regularization))
 
     def _fold_in(self, X):
         if self.fold_in is None:

@@ -180,6 +180,10 @@ class EmbeddingAdapter(
             held = tables[name] = (source, version, table)
         return held[2]
 
+    def _content_key(self):
+        """Name what encoding depends on: equal names, equal embeddings. Or None."""
+        return None
+
     def _median_length(self):
         """Return the median length of the trained users, or None without any."""
         table = self.user_embeddings_

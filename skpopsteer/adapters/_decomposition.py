@@ -2,6 +2,7 @@
 
 from numbers import Integral
 
+import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -95,6 +96,9 @@ class DecompositionRecommender(EmbeddingAdapter):
 
     def _holds_trained_model(self):
         return hasattr(self.decomposition, "components_")
+
+    def _content_key(self):
+        return joblib.hash(self.decomposition_)
 
     def _check_model(self):
         super()._check_model()

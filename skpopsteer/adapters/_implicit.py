@@ -3,6 +3,7 @@
 import copy
 from numbers import Integral, Real
 
+import joblib
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.utils.validation import check_is_fitted
@@ -136,6 +137,17 @@ LogisticMatrixFactorization
 
     def _holds_trained_model(self):
         return getattr(self.model, "item_factors", None) is not None
+
+    def _content_key(self):
+        # The model itself has no stable hash; its tables and settings have.
+        settings = {
+            name: value
+            for name, value in vars(self.model_).items()
+            if value is None or isinstance(value, bool | int | float | str)
+        }
+        tables = self.item_embeddings_, self.user_embeddings_
+        kind = type(self.model_).__name__
+        return joblib.hash((kind, settings, tables, self.regularization))
 
     def _check_model(self):
         super()._check_model()

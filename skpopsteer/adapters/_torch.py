@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
 from operator import attrgetter
+from uuid import uuid4
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -222,6 +223,16 @@ class TorchRecommender(EmbeddingAdapter):
                 "It is the number of scores the decoder returns."
             )
         return self.n_items
+
+    def _content_key(self):
+        # Nothing tells the content of any module, so this names the object, for as long
+        # as nobody trains it or sets a parameter; it is not pickled.
+        tensors = (*self.module.parameters(), *self.module.buffers())
+        version = (
+            self.encoder, self.inputs, self.max_length, self.padding, self.padding_side,
+            *(tensor._version for tensor in tensors),
+        )  # fmt: skip
+        return str(self._table("name", self.module, lambda _: uuid4().hex, version))
 
     def _check_model(self):
         super()._check_model()

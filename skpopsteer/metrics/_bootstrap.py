@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 
 from skpopsteer.metrics import accuracy, exposure
 
-__all__ = ["bootstrap_metric", "call_arguments"]
+__all__ = ["bootstrap_metric", "call_arguments", "parameters"]
 
 #: Metrics that are the mean of a value per user: no list has to be read twice.
 _MEANS_OVER_USERS = (
@@ -82,10 +82,15 @@ def _sliceable(value):
     return value.tocsr() if hasattr(value, "tocsr") else np.asarray(value)
 
 
+def parameters(function):
+    """Return the names of a metric's parameters."""
+    return inspect.signature(function).parameters.keys()
+
+
 def call_arguments(function, known, k):
     """Choose what a metric asks for by the names of its parameters."""
-    parameters = inspect.signature(function).parameters
-    arguments = {name: known[name] for name in parameters if name in known}
-    if "k" in parameters:
+    names = parameters(function)
+    arguments = {name: known[name] for name in names if name in known}
+    if "k" in names:
         return arguments | {"k": k}
     return arguments | {"recommendations": known["recommendations"][:, :k]}

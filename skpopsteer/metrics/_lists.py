@@ -4,6 +4,7 @@ A set of interactions is held as sorted keys ``user * n_items + item``: a slot o
 is then looked up by bisection, and no array of shape (n_users, n_items) is ever built.
 """
 
+import warnings
 from numbers import Integral
 from typing import Any, NamedTuple, TypeAlias
 
@@ -185,6 +186,29 @@ def check_held_out(y: Any, lists: IntArray, n_items: int | None = None) -> Pairs
         n_items = 1 + int(max(items.max(initial=0), lists.max(initial=0)))
     (users,) = np.nonzero(items >= 0)
     return _pairs(users, items[users], len(lists), n_items)
+
+
+def check_split(X: Any, y: Any, lists: IntArray) -> Any:
+    """Refuse held-out items that are none, or that the recommender was shown."""
+    seen = check_interactions("X", X, len(lists))
+    held_out = check_held_out(y, lists, seen.n_items)
+    if not len(held_out.keys):
+        raise ValueError(
+            "`y` must hold at least one held-out interaction; got none. "
+            "hide_interactions(X) makes X_seen and y."
+        )
+    both = np.intersect1d(seen.keys, held_out.keys, assume_unique=True)
+    if len(both):
+        message = (
+            f"`y` must not overlap `X`; got {len(both)} of {len(held_out.keys)} "
+            "held-out interactions in both. Seen items are never recommended: "
+            "hide_interactions(X) makes X_seen and y."
+        )
+        if issparse(getattr(y, "y", y)):
+            raise ValueError(message)
+        # A 1-D y may be the labels that scikit-learn's own tools hand to `score`.
+        warnings.warn(message, stacklevel=2)
+    return y
 
 
 def _check_n_users(name: str, n_rows: int, n_users: int) -> None:

@@ -8,7 +8,8 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skpopsteer._validation import as_interactions
 from skpopsteer.metrics import accuracy, calibration, exposure, fairness, tail
-from skpopsteer.metrics._bootstrap import bootstrap_metric, call_arguments
+from skpopsteer.metrics._bootstrap import bootstrap_metric, call_arguments, parameters
+from skpopsteer.metrics._lists import check_split
 from skpopsteer.popularity import PopularityGroups, item_popularity
 
 __all__ = [
@@ -90,7 +91,7 @@ class RecommenderScorer:
         self.single = single
         self.groups = groups
 
-    def __call__(self, estimator, X, y, user_ids=None):
+    def __call__(self, estimator, X, y=None, user_ids=None):
         """Score a fitted recommender.
 
         Parameters
@@ -98,9 +99,9 @@ class RecommenderScorer:
         estimator : fitted recommender
         X : array-like or sparse of shape (n_users, n_items)
             Interactions the recommender sees.
-        y : sparse of shape (n_users, n_items), array-like of shape (n_users,) or
-        HeldOut
-            Held-out interactions.
+        y : sparse of shape (n_users, n_items), array-like of shape (n_users,) or \
+HeldOut, default=None
+            Held-out interactions; None where no metric reads them.
         user_ids : array-like of shape (n_users,), default=None
             Positions of trained users.
 
@@ -109,7 +110,9 @@ class RecommenderScorer:
         float or dict of str to float
             Higher is better: losses come with a minus sign.
         """
-        lists = estimator.recommend(X, self.length(estimator), user_ids=user_ids)
+        # Ours may know the embeddings of these rows from the last candidate.
+        make = getattr(estimator, "_lists_to_score", estimator.recommend)
+        lists = make(X, self.length(estimator), user_ids=user_ids)
         scores = self.score_lists(estimator, X, y, lists)
         return next(iter(scores.values())) if self.single else scores
 
@@ -183,14 +186,6 @@ HeldOut
             for name, sign, function, arguments in self._calls(estimator, X, y, lists)
         }
 
-    def _calls(self, estimator, X, y, lists):
-        """Yield the name, the sign, the function and the arguments of every metric."""
-        known = self._context(estimator, X, y, lists)
-        own = estimator.n_recommendations
-        for name, (function, sign, k) in self.metrics.items():
-            arguments = call_arguments(function, known, own if k is None else k)
-            yield name, sign, function, arguments
-
     def __repr__(self):
         names = list(self.metrics)
         return f"get_scorer({names[0]!r})" if self.single else f"get_scorer({names})"
@@ -206,24 +201,33 @@ HeldOut
         request.score.add_request(param="user_ids", alias=True)
         return request
 
+    def _calls(self, estimator, X, y, lists):
+        """Yield the name, the sign, the function and the arguments of every metric."""
+        known = self._context(estimator, X, y, lists)
+        own = estimator.n_recommendations
+        for name, (function, sign, k) in self.metrics.items():
+            arguments = call_arguments(function, known, own if k is None else k)
+            yield name, sign, function, arguments
+
     def _context(self, estimator, X, y, lists):
+        """Gather what the metrics ask for by name, and no more."""
         X = as_interactions("X", X)
-        popularity = getattr(estimator, "item_popularity_", None)
-        n_users = getattr(estimator, "n_users_", X.shape[0])
-        if popularity is None:
-            popularity, n_users = item_popularity(X), X.shape[0]
-        groups = getattr(estimator, "item_groups_", None)
-        if groups is None or self.groups is not None:
-            groups = (self.groups or PopularityGroups()).label(popularity)
-        return {
-            "X": X,
-            "y": y,
-            "recommendations": lists,
-            "n_items": X.shape[1],
-            "n_users": n_users,
-            "item_popularity": popularity,
-            "item_groups": groups,
-        }
+        wanted = set().union(*(parameters(f) for f, _, _ in self.metrics.values()))
+        known = {"X": X, "recommendations": lists, "n_items": X.shape[1]}
+        if "y" in wanted:
+            known["y"] = check_split(X, y, lists)
+        if wanted & {"item_popularity", "n_users", "item_groups"}:
+            popularity = getattr(estimator, "item_popularity_", None)
+            known["n_users"] = getattr(estimator, "n_users_", X.shape[0])
+            if popularity is None:
+                popularity, known["n_users"] = item_popularity(X), X.shape[0]
+            known["item_popularity"] = popularity
+        if "item_groups" in wanted:
+            groups = getattr(estimator, "item_groups_", None)
+            if groups is None or self.groups is not None:
+                groups = (self.groups or PopularityGroups()).label(popularity)
+            known["item_groups"] = groups
+        return known
 
 
 def make_recommender_scorer(function, *, k=None, greater_is_better=True, groups=None):

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_memory
 
 from skpopsteer.neurons import PopularityNeuronSelector
 from skpopsteer.sae import SparseAutoencoderProbe
-from skpopsteer.steering._rows import encode_profiles, encode_training_rows
+from skpopsteer.steering._shared import encode_fit_rows
 from skpopsteer.steering._side import SteeredSide
 
 __all__ = ["fit_item_side", "fit_user_side"]
@@ -27,12 +27,16 @@ def fit_user_side(model, X, user_ids, rng):
     -------
     SteeredSide
     """
-    host = model.recommender_
-    rows = host.encode_users(X, user_ids)
-    group_rows, groups = encode_profiles(
-        host, X, rows, model.item_popularity_, model.item_groups_, model.profiles, rng
+    rows, training, group_rows, groups = encode_fit_rows(
+        model.memory,
+        model.recommender_,
+        X,
+        user_ids,
+        popularity=model.item_popularity_,
+        groups=model.item_groups_,
+        kind=model.profiles,
+        seed=int(rng.integers(np.iinfo(np.int32).max)),
     )
-    training = encode_training_rows(host, X, rows, rng)
     return _fit_side(
         model, model.probe, model.selector, training, rows, group_rows, groups, rng
     )
@@ -63,14 +67,14 @@ def _fit_side(model, probe, selector, training, rows, group_rows, groups, rng):
     seed = int(rng.integers(np.iinfo(np.int32).max))
     probe = SparseAutoencoderProbe(random_state=seed) if probe is None else probe
     selector = PopularityNeuronSelector() if selector is None else selector
-    train = check_memory(model.memory).cache(_train)
-    return SteeredSide.fit(
-        train(clone(probe), training),
+    memory = check_memory(model.memory)
+    return memory.cache(_measure)(
+        memory.cache(_train)(clone(probe), training),
         clone(selector),
-        rows=rows,
-        group_rows=group_rows,
-        groups=groups,
-        shift_scale=model.shift_scale,
+        rows,
+        group_rows,
+        groups,
+        model.shift_scale,
     )
 
 
@@ -78,3 +82,15 @@ def _train(probe, rows):
     """Fit a probe; a function of its own, so that joblib can cache it."""
     # A frozen probe wants the second argument too.
     return probe.fit(rows, None)
+
+
+def _measure(probe, selector, rows, group_rows, groups, shift_scale):
+    """Fit a side; a function of its own, so that joblib can cache it."""
+    return SteeredSide.fit(
+        probe,
+        selector,
+        rows=rows,
+        group_rows=group_rows,
+        groups=groups,
+        shift_scale=shift_scale,
+    )

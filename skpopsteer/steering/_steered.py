@@ -14,14 +14,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
 from skpopsteer._validation import check_interactions
-from skpopsteer.base import PostHocMixin
+from skpopsteer.adapters._export import ExportMixin, bake
 from skpopsteer.popularity import PopularityGroups, item_popularity
 from skpopsteer.steering._fitting import fit_item_side, fit_user_side
-from skpopsteer.steering._user_strength import EncodedUsers, niche_taste, user_factors
+from skpopsteer.steering._knobs import KnobMixin
+from skpopsteer.steering._user_strength import niche_taste
 
 
 class SteeredRecommender(
-    PostHocMixin,
+    ExportMixin,
+    KnobMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     MetaEstimatorMixin,
@@ -368,64 +370,7 @@ class SteeredRecommender(
             )
         return side
 
-    def _encode(self, X, user_ids):
-        # Factors are made of all rows at once: a callable may compare them.
-        factors = user_factors(
-            self.user_strength, X, self.item_popularity_, self._mean_taste
-        )
-        return EncodedUsers(self.recommender_.encode_users(X, user_ids), factors)
-
-    def _turn(self, strength):
-        """Return the push of the user neurons and the displacement of the items.
-
-        Either is None where that side is not steered, or not moved.
-        """
-        user, item = self._strengths(strength)
-        push = None if self.side == "item" else self._side("user").push(*user)
-        return push, None if self.side == "user" else self._displace_items(item)
-
-    def _strengths(self, strength):
-        """Return (popular, unpopular) strengths of the user side and the item side."""
-        popular, unpopular, item = (
-            self.strength, self.unpopular_strength, self.item_strength,
-        )  # fmt: skip
-        if strength is not None:
-            # The set strengths keep their proportions: it is one knob.
-            ratio = 0.0 if strength == 0 else strength / (self.strength or strength)
-            unpopular, item = (s if s is None else s * ratio for s in (unpopular, item))
-            popular = strength
-        user = (popular, popular if unpopular is None else unpopular)
-        return user, user if item is None else (item, item)
-
-    def _displace_items(self, strengths):
-        side, V = self._side("item"), self.recommender_.item_embeddings_
-        moved = side.move(
-            V,
-            side.push(*strengths),
-            rule=self.rule,
-            reconstruction=self.reconstruction,
-        )
-        return None if moved is V else moved - V
-
-    def _steer_users(self, encoded, push):
-        if push is None:
-            return encoded.embeddings
-        return self._side("user").move(
-            encoded.embeddings,
-            push,
-            rule=self.rule,
-            reconstruction=self.reconstruction,
-            factors=encoded.factors,
-        )
-
-    def _block_scores(self, encoded, X, turned):
+    def _baked(self, encoded, turned):
         push, displacement = turned
         U = self._steer_users(encoded, push)
-        scores = self.recommender_.decode(U)
-        if displacement is not None:
-            change, factors = U @ displacement.T, encoded.factors
-            scores += change if factors is None else factors[:, None] * change
-        return scores
-
-    def _host_block_scores(self, encoded, X):
-        return self.recommender_.decode(encoded.embeddings)
+        return bake(self.recommender_, U, displacement, encoded.factors)

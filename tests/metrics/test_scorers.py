@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -217,3 +218,79 @@ def test_user_ids_are_routed_to_fit_and_score(split):
 def test_a_name_that_does_not_exist_is_refused(scoring, message):
     with pytest.raises(ValueError, match=message):
         get_scorer(scoring)
+
+
+def test_held_out_items_that_were_seen_are_refused(host, split):
+    X, _ = split
+    overlapping = X.copy()
+    overlapping.data[:] = 1
+    for scorer in (get_scorer("ndcg@5"), get_scorer(["mrr", "neg_gini"])):
+        with pytest.raises(ValueError, match=r"^`y` must not overlap `X`; got \d+ of"):
+            scorer(host, X, overlapping)
+    with pytest.raises(ValueError, match=r"^`y` must not overlap `X`"):
+        host.score(X, overlapping)
+    with pytest.warns(UserWarning, match=r"^`y` must not overlap `X`; got 200 of 200"):
+        host.score(X, X.toarray().argmax(axis=1))
+
+
+@pytest.mark.parametrize("form", ["sparse", "positions"])
+def test_an_empty_y_is_refused(host, split, form):
+    X, _ = split
+    y = csr_array(X.shape) if form == "sparse" else np.full(X.shape[0], -1)
+    with pytest.raises(ValueError, match=r"^`y` must hold at least one held-out"):
+        get_scorer("ndcg")(host, X, y)
+
+
+def test_a_y_of_another_shape_is_refused(host, split):
+    X, y = split
+    for wrong, line in [
+        (y[:50], "`y` must have one row per list of `recommendations` .200.; got 50"),
+        (y[:, :99], "`y` must have one column per item .100.; got 99"),
+        (np.zeros(5, dtype=int), "`y` must have one row per list"),
+        (np.full(200, 100), "`y` must hold item positions below 100; got 100"),
+    ]:
+        with pytest.raises(ValueError, match=f"^{line}"):
+            get_scorer("ndcg")(host, X, wrong)
+
+
+def test_metrics_of_exposure_need_no_y(host, split):
+    X, _ = split
+    value = get_scorer("neg_gini@5")(host, X)
+    assert value == -m.gini(host.recommend(X, 5), 100)
+    with pytest.raises(TypeError, match=r"^`y` must be"):
+        get_scorer(["neg_gini@5", "ndcg@5"])(host, X)
+    model = PopularityPenaltyReranker(host)
+    search = GridSearchCV(
+        model, {"strength": [0.0, 0.2]}, cv=2, scoring=get_scorer("neg_gini@5")
+    )
+    assert search.fit(X).best_params_ == {"strength": 0.2}
+
+
+def test_draws_of_the_users_are_scores_of_those_users(host, split):
+    X, y = split
+    scorer = get_scorer(["ndcg@5", "neg_gini@5", "neg_popularity_lift@5"])
+    lists = host.recommend(X, 5)
+    draws = scorer.bootstrap_lists(host, X, y, lists, n_boot=3, random_state=7)
+    rng = np.random.RandomState(7)
+    for i in range(3):
+        rows = rng.randint(200, size=200)
+        assert draws["ndcg@5"][i] == pytest.approx(m.ndcg(y[rows], lists[rows]))
+        assert draws["neg_gini@5"][i] == pytest.approx(-m.gini(lists[rows], 100))
+        lift = m.popularity_lift(X[rows], lists[rows], item_popularity(X))
+        assert draws["neg_popularity_lift@5"][i] == pytest.approx(-lift)
+    held_out = scorer.bootstrap_lists(
+        host, X, HeldOut(y), lists, n_boot=3, random_state=np.random.RandomState(7)
+    )
+    assert held_out["ndcg@5"].shape == (3,)
+
+
+def test_the_spread_of_the_draws_is_the_standard_error_of_the_mean(host, split):
+    X, y = split
+    lists = host.recommend(X, 5)
+    draws = get_scorer("ndcg@5").bootstrap_lists(
+        host, X, y, lists, n_boot=2000, random_state=0
+    )["ndcg@5"]
+    values = m.ndcg(y, lists, per_user=True)
+    values = values[~np.isnan(values)]
+    assert draws.mean() == pytest.approx(values.mean(), abs=2e-3)
+    assert draws.std() == pytest.approx(values.std() / np.sqrt(len(values)), rel=0.08)

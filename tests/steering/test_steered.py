@@ -233,9 +233,10 @@ def test_memory_trains_the_probe_once(host, interactions, tmp_path):
         host, probe=probe, memory=str(tmp_path), strength=0.5, random_state=0
     )
     first = clone(model).fit(interactions)
+    stored = set(tmp_path.rglob("output.pkl"))
     again = clone(model).set_params(strength=1.0).fit(interactions)
-    stored = list(tmp_path.rglob("output.pkl"))
-    assert len(stored) == 1
+    assert set(tmp_path.rglob("output.pkl")) == stored
+    assert len([path for path in stored if path.parts[-3] == "_train"]) == 1
     assert np.array_equal(again.probe_.decoder_weights_, first.probe_.decoder_weights_)
 
 
