@@ -17,7 +17,7 @@ from skpopsteer.neurons import PopularityNeuronSelector
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.rerankers import PopularityPenaltyReranker
 from skpopsteer.sae import SparseAutoencoderProbe
-from skpopsteer.steering import SteeredRecommender, steering_path
+from skpopsteer.steering import SteeredRecommender, TunedSteeringCV, steering_path
 
 __all__ = [
     "ArrayRecommender",
@@ -29,6 +29,7 @@ __all__ = [
     "SparseAutoencoderProbe",
     "SteeredRecommender",
     "TorchRecommender",
+    "TunedSteeringCV",
     "__version__",
     "as_recommender",
     "compare",

@@ -70,11 +70,14 @@ def test_check_beyond_the_default_list(estimator, check):
 def test_every_public_estimator_is_in_the_table():
     # These two hold trained models by definition and refuse fit, so that scikit-learn's
     # checks cannot run; the recommender contract covers them.
-    trained_only = {skpopsteer.ArrayRecommender, skpopsteer.TorchRecommender}
+    exempt = {skpopsteer.ArrayRecommender, skpopsteer.TorchRecommender}
+    # It fits on held-out interactions, which the suite has none of; the checks that do
+    # not fit stand in tests/steering/test_tuned.py.
+    exempt |= {skpopsteer.TunedSteeringCV}
     public = {
         value
         for name in skpopsteer.__all__
         if inspect.isclass(value := getattr(skpopsteer, name))
         and hasattr(value, "get_params")
     }
-    assert public - trained_only == {type(estimator) for estimator in ESTIMATORS}
+    assert public - exempt == {type(estimator) for estimator in ESTIMATORS}

@@ -1,5 +1,6 @@
 """Metrics as scorers: what a search of scikit-learn can maximise."""
 
+import math
 from collections.abc import Iterable
 from numbers import Integral
 
@@ -42,6 +43,17 @@ _LOSSES = {
     "poprsp": fairness.poprsp,
     "user_popularity_deviation": calibration.user_popularity_deviation,
 }
+#: Where a metric can lie; all others lie in [0, 1].
+_BOUNDS = {
+    exposure.entropy: (0.0, math.inf),
+    exposure.novelty: (0.0, math.inf),
+    exposure.average_popularity: (0.0, math.inf),
+    calibration.popularity_lift: (-1.0, math.inf),
+    tail.average_tail_items: (0.0, math.inf),
+    fairness.popreo: (0.0, math.sqrt(2)),
+    fairness.poprsp: (0.0, math.sqrt(2)),
+}
+_UNBOUNDED = (-math.inf, math.inf)
 #: Names RecBole and Elliot use for the same measures.
 _ALIASES = {
     "hit": "hit_rate",
@@ -130,6 +142,25 @@ HeldOut, default=None
         """
         own = estimator.n_recommendations
         return max(own if k is None else k for _, _, k in self.metrics.values())
+
+    def bounds(self, name):
+        """Return the lowest and the highest value a score can have.
+
+        Parameters
+        ----------
+        name : str
+            One of the names this scorer was made of.
+
+        Returns
+        -------
+        low, high : float
+            Infinite where there is no bound, and for functions of your own.
+        """
+        function, sign, _ = self.metrics[name]
+        known = function in (*_SCORES.values(), *_LOSSES.values())
+        low, high = _BOUNDS.get(function, (0.0, 1.0) if known else _UNBOUNDED)
+        # No -0, which would be printed.
+        return (low, high) if sign > 0 else (-high, -low + 0.0)
 
     def score_lists(self, estimator, X, y, lists):
         """Score lists that have been made already.

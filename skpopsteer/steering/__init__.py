@@ -2,5 +2,6 @@
 
 from skpopsteer.steering._path import steering_path
 from skpopsteer.steering._steered import SteeredRecommender
+from skpopsteer.steering._tuned import TunedSteeringCV
 
-__all__ = ["SteeredRecommender", "steering_path"]
+__all__ = ["SteeredRecommender", "TunedSteeringCV", "steering_path"]
