@@ -8,13 +8,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SKLEARN_VERSIONS ?= 1.6.1 1.7.2 1.8.0 1.9.1
 
-.PHONY: help install demo test lint format test-sklearn clean
+.PHONY: help install demo test lint format test-sklearn bench clean
 
 help:
 	@echo "make demo          train, wrap and steer a recommender on MovieLens"
 	@echo "make test          run all tests"
 	@echo "make lint          ruff, mypy, codespell"
 	@echo "make test-sklearn  run the estimator tests on scikit-learn $(SKLEARN_VERSIONS)"
+	@echo "make bench         measure what the benchmarks claim (some minutes)"
 	@echo "make install       only make .venv, with what the demo needs"
 
 $(BIN)/python:
@@ -63,6 +64,9 @@ test-sklearn-%:
 	$(ONE_THREAD) .venv-sklearn-$*/bin/python -m pytest -n auto -q tests/test_estimator_checks.py \
 		tests/adapters tests/neurons tests/sae tests/steering tests/rerankers \
 		tests/metrics/test_scorers.py tests/test_scikit_learn_usage.py
+
+bench: $(VENV)/.installed
+	for script in benchmarks/*.py; do $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,5 +1,6 @@
 """Interactions to work on: planted ones, the MovieLens sets, and data frames."""
 
+from skpopsteer.datasets.events import split_events
 from skpopsteer.datasets.frames import (
     interactions_from_frame,
     recommendations_to_frame,
@@ -12,4 +13,5 @@ __all__ = [
     "load_movielens",
     "make_interactions",
     "recommendations_to_frame",
+    "split_events",
 ]
