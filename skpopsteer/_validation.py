@@ -14,6 +14,7 @@ __all__ = [
     "check_embeddings",
     "check_interactions",
     "check_item_lists",
+    "check_per_item",
     "check_popularity",
     "check_user_ids",
 ]
@@ -245,6 +246,32 @@ def check_popularity(name, popularity):
             "Use 0 for items without interactions."
         )
     return popularity.astype(np.float64, copy=False)
+
+
+def check_per_item(name, values, n_items):
+    """Validate one value per item, given flat or as a single row.
+
+    A search of scikit-learn cuts what has as many entries as there are users to the
+    users of a fold, items or not; a single row it hands on whole.
+
+    Parameters
+    ----------
+    name : str
+        What to call them in a message.
+    values : array-like of shape (n_items,) or (1, n_items)
+    n_items : int
+
+    Returns
+    -------
+    ndarray of shape (n_items,)
+    """
+    values = np.asarray(values)
+    if values.shape not in ((n_items,), (1, n_items)):
+        raise ValueError(
+            f"`{name}` must hold one value per item ({n_items}); got shape "
+            f"{values.shape}. In a search pass it as one row, {name}[None, :]."
+        )
+    return values.ravel()
 
 
 def check_item_lists(name, lists, shape):

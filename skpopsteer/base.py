@@ -10,9 +10,12 @@ from skpopsteer._compat import EstimatorMixin
 from skpopsteer._validation import (
     check_interactions,
     check_item_lists,
+    check_per_item,
+    check_popularity,
     check_user_ids,
 )
 from skpopsteer.metrics import get_scorer
+from skpopsteer.popularity import item_popularity
 from skpopsteer.topk import forbid, merge_lists, only, row_blocks, rows_of, top_k
 
 __all__ = ["PostHocMixin", "RecommenderMixin"]
@@ -177,7 +180,7 @@ lists, default=None
         return_scores,
         strength=None,
     ):
-        _check_strength(strength)
+        check_strength(strength)
         X, encoded, turned = self._prepare(X, user_ids, strength)
         k = _check_length(n_recommendations, self.n_recommendations)
         forbidden = [X] if exclude_seen else []
@@ -280,7 +283,7 @@ lists, default=None
         """Yield the lists at each strength; the host encodes the rows once."""
         strengths = list(strengths)
         for strength in strengths:
-            _check_strength(strength)
+            check_strength(strength)
         lists_at = self._lister(X, n_recommendations, user_ids)
         yield from map(lists_at, strengths)
 
@@ -291,7 +294,7 @@ lists, default=None
         encoded = self._encode_to_score(X, user_ids)
 
         def lists_at(strength):
-            _check_strength(strength)
+            check_strength(strength)
             return self._lists(X, encoded, self._turn(strength), k, [X])[0]
 
         return lists_at
@@ -302,6 +305,17 @@ lists, default=None
     def _encode_to_score(self, X, user_ids):
         """Encode rows for a scorer, which may meet the same rows many times."""
         return self._encode(X, user_ids)
+
+    def _count_popularity(self, X, given=None):
+        """Set `item_popularity_` and `n_users_`, from X or from the caller's count."""
+        self.n_users_ = X.shape[0]
+        if given is None:
+            self.item_popularity_ = item_popularity(X)
+            return
+        given = check_per_item("item_popularity", given, X.shape[1])
+        self.item_popularity_ = check_popularity("item_popularity", given)
+        # Nobody says how many users it was counted over: as many as an item had.
+        self.n_users_ = max(self.n_users_, int(np.ceil(self.item_popularity_.max())))
 
     def _fit_host(self, X):
         """Fit a clone of the host, which a frozen one shrugs off, and return it."""
@@ -334,7 +348,8 @@ def _check_length(n_recommendations, default):
     return int(k)
 
 
-def _check_strength(strength):
+def check_strength(strength):
+    """Refuse a strength that is neither None nor a finite number."""
     if strength is not None and not (
         isinstance(strength, Real) and np.isfinite(strength)
     ):

@@ -16,7 +16,7 @@ LAYERS = [
     {"base"},
     {"adapters", "sae", "neurons", "datasets", "model_selection"},
     {"steering", "rerankers"},
-    {"inspection"},
+    {"inspection", "persistence"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 #: `metrics` may use `popularity`, of its own layer.

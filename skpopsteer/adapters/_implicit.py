@@ -118,7 +118,7 @@ LogisticMatrixFactorization
     @property
     def item_bias_(self):
         """Item bias of shape (n_items,), or None for ALS."""
-        n_extra = _count_extra_columns(self.model)
+        n_extra = count_extra_columns(self.model)
         if not n_extra:
             return None
         return self._table(
@@ -128,7 +128,7 @@ LogisticMatrixFactorization
         )
 
     def _factors(self, name):
-        n_extra = _count_extra_columns(self.model)
+        n_extra = count_extra_columns(self.model)
         return self._table(
             name,
             getattr(self.model_, name),
@@ -151,7 +151,7 @@ LogisticMatrixFactorization
 
     def _check_model(self):
         super()._check_model()
-        _count_extra_columns(self.model)
+        count_extra_columns(self.model)
 
     def _train(self, X):
         model = copy.deepcopy(self.model)
@@ -160,7 +160,7 @@ LogisticMatrixFactorization
         self._trained = model
 
     def _fold_in(self, X):
-        if _count_extra_columns(self.model):
+        if count_extra_columns(self.model):
             V = self.item_embeddings_
             return ridge_fold_in(X, V, self.regularization, self._median_length())
         # The solver caches V'V on the model it belongs to: on this shell, not on the
@@ -173,7 +173,8 @@ LogisticMatrixFactorization
             return model.recalculate_user(np.arange(X.shape[0]), _to_csr_matrix(X))
 
 
-def _count_extra_columns(model):
+def count_extra_columns(model):
+    """Count the columns behind the factors; refuse models without embeddings."""
     name = type(model).__name__
     if name not in _EXTRA_COLUMNS:
         raise ValueError(

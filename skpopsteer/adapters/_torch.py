@@ -1,5 +1,6 @@
 """Bridge to torch modules: how users are encoded, and where the items are."""
 
+import copy
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
@@ -223,6 +224,14 @@ class TorchRecommender(EmbeddingAdapter):
                 "It is the number of scores the decoder returns."
             )
         return self.n_items
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        tensors = (*self.module.parameters(), *self.module.buffers())
+        if any(tensor.device.type != "cpu" for tensor in tensors):
+            # Whoever loads this may have no GPU; the caller's module stays where it is.
+            state["module"] = copy.deepcopy(self.module).cpu()
+        return state
 
     def _content_key(self):
         # Nothing tells the content of any module, so this names the object, for as long

@@ -7,11 +7,13 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
 from skpopsteer._compat import HasMethods, Interval, _fit_context
 from skpopsteer._validation import check_interactions
+from skpopsteer.adapters._export import ExportMixin, bake
 from skpopsteer.base import PostHocMixin
-from skpopsteer.popularity import item_popularity
 
 
-class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator):
+class PopularityPenaltyReranker(
+    ExportMixin, PostHocMixin, MetaEstimatorMixin, BaseEstimator
+):
     r"""Subtract the logarithm of an item's popularity from its scores.
 
     Parameters
@@ -30,10 +32,11 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
     ----------
     recommender_ : estimator
         The fitted host.
-    item_popularity_ : ndarray of shape (n_items,), dtype int64
-        Interactions per item in ``fit``.
+    item_popularity_ : ndarray of shape (n_items,)
+        Interactions per item, counted in ``fit`` or given to it.
     n_users_ : int
-        Rows of ``fit``, which the popularity was counted over.
+        Rows of ``fit``, which the popularity was counted over; as many as the most
+        popular item asks for, if it was given.
     n_features_in_ : int
         Number of items.
 
@@ -82,7 +85,7 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
         self.n_recommendations = n_recommendations
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, item_popularity=None):
         """Count popularity, and fit the host if it is not frozen.
 
         Parameters
@@ -91,6 +94,8 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
             Interactions the recommender sees.
         y : object, default=None
             Not used.
+        item_popularity : array-like of shape (n_items,) or (1, n_items), default=None
+            Interactions per item, counted elsewhere; None counts those of `X`.
 
         Returns
         -------
@@ -98,8 +103,7 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
             Fitted estimator.
         """
         X = check_interactions(self, X, reset=True)
-        self.n_users_ = X.shape[0]
-        self.item_popularity_ = item_popularity(X)
+        self._count_popularity(X, item_popularity)
         self.recommender_ = self._fit_host(X)
         return self
 
@@ -118,3 +122,7 @@ class PopularityPenaltyReranker(PostHocMixin, MetaEstimatorMixin, BaseEstimator)
 
     def _host_block_scores(self, encoded, X):
         return self.recommender_.decode(encoded)
+
+    def _baked(self, encoded, turned):
+        U, V, bias = bake(self.recommender_, encoded)
+        return U, V, -turned if bias is None else bias - turned

@@ -4,20 +4,17 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpopsteer._compat import EstimatorMixin, Interval, StrOptions, _fit_context
+from skpopsteer.sae._labels import NeuronLabelsMixin
 from skpopsteer.sae._weights import BLOCK_ACTIVATIONS, SparseWeights, keep_largest
 
 
 class SparseAutoencoderProbe(
-    EstimatorMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    EstimatorMixin, NeuronLabelsMixin, TransformerMixin, BaseEstimator
 ):
     r"""TopK sparse autoencoder over a table of embeddings.
 
@@ -71,6 +68,8 @@ class SparseAutoencoderProbe(
         Objective of every epoch.
     dead_neurons_ : ndarray of shape (n_neurons,), dtype bool
         Neurons without a positive kept value on any training row.
+    neuron_labels_ : dict of int to str
+        What :meth:`label_neurons` was told; empty after ``fit``.
     fvu_ : float
         Fraction of the variance of the training rows that is unexplained.
     n_iter_ : int
@@ -190,6 +189,8 @@ class SparseAutoencoderProbe(
         self._check_k()
         resume = self.warm_start and hasattr(self, "_training_state")
         X = validate_data(self, X, dtype=np.float32, reset=not resume)
+        if not resume:
+            self.neuron_labels_ = {}
         best = None
         for seed in self._seeds(1 if resume else self.n_init):
             trainer = self._make_trainer(X, seed, resume=resume)
@@ -224,6 +225,8 @@ class SparseAutoencoderProbe(
         """
         self._check_k()
         first = not hasattr(self, "_training_state")
+        if first:
+            self.neuron_labels_ = {}
         X = validate_data(self, X, dtype=np.float32, reset=first)
         (seed,) = self._seeds(1)
         trainer = self._make_trainer(X, seed, resume=not first)

@@ -4,12 +4,40 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
+from skpopsteer._validation import check_per_item
 from skpopsteer.neurons import PopularityNeuronSelector
+from skpopsteer.popularity import PopularityGroups
 from skpopsteer.sae import SparseAutoencoderProbe
 from skpopsteer.steering._shared import encode_fit_rows
 from skpopsteer.steering._side import SteeredSide
 
-__all__ = ["fit_item_side", "fit_user_side"]
+__all__ = ["fit_item_side", "fit_user_side", "label_items"]
+
+
+def label_items(model, item_groups=None):
+    """Return the group of every item, as the caller or the model's `groups` says.
+
+    Parameters
+    ----------
+    model : SteeredRecommender
+        Its `groups` and `item_popularity_` are read.
+    item_groups : array-like of shape (n_items,) or (1, n_items), default=None
+
+    Returns
+    -------
+    ndarray of shape (n_items,), dtype int8
+    """
+    popularity = model.item_popularity_
+    if item_groups is None:
+        return (model.groups or PopularityGroups()).label(popularity)
+    labels = check_per_item("item_groups", item_groups, len(popularity))
+    if not np.isin(labels, (-1, 0, 1)).all():
+        strange = labels[~np.isin(labels, (-1, 0, 1))][0]
+        raise ValueError(
+            f"`item_groups` must hold 1 (head), 0 (mid) and -1 (tail); got {strange!r}."
+            " PopularityGroups().label(item_popularity) makes it."
+        )
+    return labels.astype(np.int8)
 
 
 def fit_user_side(model, X, user_ids, rng):

@@ -1,5 +1,6 @@
 """How the knobs of a steered recommender become scores."""
 
+from skpopsteer.adapters._export import ExportMixin, bake
 from skpopsteer.base import PostHocMixin
 from skpopsteer.steering._shared import encode_users
 from skpopsteer.steering._user_strength import EncodedUsers, user_factors
@@ -7,7 +8,7 @@ from skpopsteer.steering._user_strength import EncodedUsers, user_factors
 __all__ = ["KnobMixin"]
 
 
-class KnobMixin(PostHocMixin):
+class KnobMixin(ExportMixin, PostHocMixin):
     """Mixin of what happens between an embedding and its scores.
 
     It reads the parameters, the host and the fitted sides of
@@ -81,3 +82,8 @@ class KnobMixin(PostHocMixin):
 
     def _host_block_scores(self, encoded, X):
         return self.recommender_.decode(encoded.embeddings)
+
+    def _baked(self, encoded, turned):
+        push, displacement = turned
+        U = self._steer_users(encoded, push)
+        return bake(self.recommender_, U, displacement, encoded.factors)

@@ -14,15 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
 from skpopsteer._validation import check_interactions
-from skpopsteer.adapters._export import ExportMixin, bake
-from skpopsteer.popularity import PopularityGroups, item_popularity
-from skpopsteer.steering._fitting import fit_item_side, fit_user_side
+from skpopsteer.steering._fitting import fit_item_side, fit_user_side, label_items
 from skpopsteer.steering._knobs import KnobMixin
 from skpopsteer.steering._user_strength import niche_taste
 
 
 class SteeredRecommender(
-    ExportMixin,
     KnobMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -103,10 +100,11 @@ class SteeredRecommender(
         Fitted autoencoders; only of the sides that are steered.
     selector_, item_selector_ : estimator
         Fitted selectors; only of the sides that are steered.
-    item_popularity_ : ndarray of shape (n_items,), dtype int64
-        Interactions per item in ``fit``.
+    item_popularity_ : ndarray of shape (n_items,)
+        Interactions per item, counted in ``fit`` or given to it.
     n_users_ : int
-        Rows of ``fit``, which the popularity was counted over.
+        Rows of ``fit``, which the popularity was counted over; as many as the most
+        popular item asks for, if it was given.
     item_groups_ : ndarray of shape (n_items,), dtype int8
         +1 head, 0 mid, -1 tail.
     n_features_in_ : int
@@ -232,7 +230,16 @@ class SteeredRecommender(
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, item_features=None, user_ids=None):
+    def fit(
+        self,
+        X,
+        y=None,
+        *,
+        item_features=None,
+        user_ids=None,
+        item_popularity=None,
+        item_groups=None,
+    ):
         """Train the autoencoder on the host's embeddings and find its neurons.
 
         Parameters
@@ -247,6 +254,10 @@ class SteeredRecommender(
         user_ids : array-like of shape (n_users,), default=None
             Positions of the rows among the host's trained users, whose trained vectors
             are then used. None folds every row in.
+        item_popularity : array-like of shape (n_items,) or (1, n_items), default=None
+            Interactions per item, counted elsewhere; None counts those of `X`.
+        item_groups : array-like of shape (n_items,) or (1, n_items), default=None
+            +1 head, 0 mid, -1 tail, instead of what `groups` makes of the popularity.
 
         Returns
         -------
@@ -260,10 +271,8 @@ class SteeredRecommender(
                 f"{type(item_features).__name__}. Leave it out."
             )
         X = check_interactions(self, X, reset=True)
-        self.n_users_ = X.shape[0]
-        self.item_popularity_ = item_popularity(X)
-        groups = PopularityGroups() if self.groups is None else self.groups
-        self.item_groups_ = groups.label(self.item_popularity_)
+        self._count_popularity(X, item_popularity)
+        self.item_groups_ = label_items(self, item_groups)
         if not X.nnz:
             raise ValueError(
                 "`X` must hold at least one interaction; got none. "
@@ -285,12 +294,12 @@ class SteeredRecommender(
         self._mean_taste = float(np.nanmean(taste))
         return self
 
-    def fit_transform(self, X, y=None, *, item_features=None, user_ids=None):
+    def fit_transform(self, X, y=None, *, user_ids=None, **fit_params):
         """Fit, and return the steered embeddings of the same rows.
 
         Parameters
         ----------
-        X, y, item_features, user_ids : see :meth:`fit`
+        X, y, user_ids, **fit_params : see :meth:`fit`
             As there.
 
         Returns
@@ -298,8 +307,7 @@ class SteeredRecommender(
         ndarray of shape (n_users, d), dtype float32
             What ``transform(X, user_ids)`` returns.
         """
-        self.fit(X, y, item_features=item_features, user_ids=user_ids)
-        return self.transform(X, user_ids)
+        return self.fit(X, y, user_ids=user_ids, **fit_params).transform(X, user_ids)
 
     def transform(self, X, user_ids=None):
         """Return steered user embeddings.
@@ -369,8 +377,3 @@ class SteeredRecommender(
                 "side and fit again."
             )
         return side
-
-    def _baked(self, encoded, turned):
-        push, displacement = turned
-        U = self._steer_users(encoded, push)
-        return bake(self.recommender_, U, displacement, encoded.factors)

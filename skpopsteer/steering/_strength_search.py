@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skpopsteer.metrics import get_scorer
+from skpopsteer.metrics.scorers import score_bounds
 
 __all__ = ["Curve", "Goal", "Search", "find_strength", "make_search", "one_metric"]
 
@@ -249,8 +250,8 @@ def one_metric(scoring):
 
 
 def _check_target(target, constraint):
-    (name,) = constraint.metrics
-    low, high = constraint.bounds(name)
+    ((name, (function, sign, _)),) = constraint.metrics.items()
+    low, high = score_bounds(function, sign)
     if not low <= target <= high:
         raise ValueError(
             f"`target` must lie in [{low:g}, {high:g}], where {name} does; got "
