@@ -4,6 +4,9 @@ Plain functions of arrays, usable with the lists of any recommender. A list is a
 item positions, best first; -1 pads short lists and never counts as a slot.
 """
 
+from skpopsteer.metrics._paired_comparison import PairedComparison
+from skpopsteer.metrics._ranking_frame import RankingFrame
+from skpopsteer.metrics._user_groups import taste_groups
 from skpopsteer.metrics.accuracy import (
     hit_rate,
     mean_average_precision,
@@ -30,6 +33,8 @@ from skpopsteer.metrics.scorers import (
 from skpopsteer.metrics.tail import average_tail_items, tail_coverage, tail_share
 
 __all__ = [
+    "PairedComparison",
+    "RankingFrame",
     "RecommenderScorer",
     "average_popularity",
     "average_tail_items",
@@ -51,5 +56,6 @@ __all__ = [
     "recall",
     "tail_coverage",
     "tail_share",
+    "taste_groups",
     "user_popularity_deviation",
 ]

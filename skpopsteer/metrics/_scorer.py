@@ -7,7 +7,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skpopsteer._validation import as_interactions, check_per_item
-from skpopsteer.metrics._bootstrap import bootstrap_metric, call_arguments, parameters
+from skpopsteer.metrics._arguments import call_arguments, parameters
+from skpopsteer.metrics._bootstrap import bootstrap_metric
 from skpopsteer.metrics._lists import check_split
 from skpopsteer.popularity import PopularityGroups, item_popularity
 
@@ -160,9 +161,7 @@ HeldOut
             random_state = check_random_state(random_state).randint(2**31 - 1)
         return {
             name: sign
-            * bootstrap_metric(
-                function, arguments, n_boot=n_boot, random_state=random_state
-            )
+            * bootstrap_metric(function, arguments, n_boot=n_boot, seed=random_state)
             for name, sign, function, arguments in self._calls(estimator, X, y, lists)
         }
 

@@ -13,7 +13,7 @@ __all__ = [
     "make_recommender_scorer",
 ]
 
-_SCORES = {
+SCORES = {
     "ndcg": accuracy.ndcg,
     "recall": accuracy.recall,
     "precision": accuracy.precision,
@@ -28,7 +28,7 @@ _SCORES = {
     "average_tail_items": tail.average_tail_items,
 }
 #: Lower is better: a search maximises their negative, whose name says so.
-_LOSSES = {
+LOSSES = {
     "gini": exposure.gini,
     "average_popularity": exposure.average_popularity,
     "popularity_lift": calibration.popularity_lift,
@@ -48,7 +48,7 @@ _BOUNDS = {
 }
 _UNBOUNDED = (-math.inf, math.inf)
 #: Names RecBole and Elliot use for the same measures.
-_ALIASES = {
+ALIASES = {
     "hit": "hit_rate",
     "itemcoverage": "coverage",
     "shannonentropy": "entropy",
@@ -159,7 +159,7 @@ def score_bounds(function, sign):
     low, high : float
         Infinite where there is no bound, and for functions of the caller's own.
     """
-    known = function in (*_SCORES.values(), *_LOSSES.values())
+    known = function in (*SCORES.values(), *LOSSES.values())
     low, high = _BOUNDS.get(function, (0.0, 1.0) if known else _UNBOUNDED)
     # No -0, which would be printed.
     return (low, high) if sign > 0 else (-high, -low + 0.0)
@@ -178,7 +178,7 @@ def get_scorer_names():
     >>> "tail_share" in get_scorer_names(), "neg_gini" in get_scorer_names()
     (True, True)
     """
-    return sorted([*_SCORES, *(f"neg_{name}" for name in _LOSSES)])
+    return sorted([*SCORES, *(f"neg_{name}" for name in LOSSES)])
 
 
 def _parse(scoring):
@@ -186,13 +186,13 @@ def _parse(scoring):
     base, _, length = str(scoring).lower().partition("@")
     negative = base.startswith("neg_")
     name = base.removeprefix("neg_")
-    name = _ALIASES.get(name, name)
-    if name in _LOSSES and not negative:
+    name = ALIASES.get(name, name)
+    if name in LOSSES and not negative:
         raise ValueError(
             f"`scoring` must be something to maximise; got {scoring!r}, a loss. "
             f"Write 'neg_{scoring}'."
         )
-    if name not in (_LOSSES if negative else _SCORES):
+    if name not in (LOSSES if negative else SCORES):
         raise ValueError(
             f"`scoring` must be one of {', '.join(get_scorer_names())}; got "
             f"{scoring!r}. Add the length as in 'ndcg@10'."
@@ -202,5 +202,5 @@ def _parse(scoring):
             f"`scoring` must have a length >= 1 behind the @; got {scoring!r}. "
             "Write 'ndcg@10'."
         )
-    function = _LOSSES[name] if negative else _SCORES[name]
+    function = LOSSES[name] if negative else SCORES[name]
     return function, -1 if negative else 1, int(length) if length else None

@@ -20,6 +20,7 @@ from skpopsteer._compat import (
 )
 from skpopsteer._validation import check_interactions, check_user_ids
 from skpopsteer.metrics import RecommenderScorer
+from skpopsteer.metrics._bootstrap import recentred_interval
 from skpopsteer.model_selection import HeldOut
 from skpopsteer.steering._candidates import (
     Users,
@@ -92,7 +93,7 @@ class TunedSteeringCV(EstimatorMixin, MetaEstimatorMixin, BaseEstimator):
     reached_ : bool
         Whether `constraint_score_` is at least `floor_`.
     interval_ : tuple of float
-        Bootstrap interval of `constraint_score_`, over users, of 95 %.
+        Interval of 95 % of `constraint_score_`, bootstrap over users.
     path_ : :class:`~sklearn.utils.Bunch`
         `strengths`, `objective` and `constraint`, ndarrays of shape (n_measured,): all
         that was measured on the way, by ascending strength.
@@ -201,7 +202,6 @@ class TunedSteeringCV(EstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    # The estimator and the host in it may be fitted already, and are not touched.
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, user_ids=None, **fit_params):
         """Compare the candidates, fit the best on all users, and find its strength.
@@ -384,8 +384,8 @@ HeldOut
         draws = constraint.bootstrap_lists(
             curve.model, users.X, users.y, lists, n_boot=self.n_boot, random_state=rng
         )
-        low, high = np.nanquantile(next(iter(draws.values())), [0.025, 0.975])
-        return float(low), float(high)
+        (draws,) = draws.values()
+        return tuple(recentred_interval(draws, self.constraint_score_).tolist())
 
     def _warn_of_the_nearest(self):
         (name,) = one_metric(self.constraint).metrics

@@ -176,7 +176,7 @@ def test_held_out_items_may_be_wrapped(metric, y):
 
 def test_public_names():
     names = skpopsteer.metrics.__all__
-    assert len(names) == 22
+    assert len(names) == 25
     assert all(callable(getattr(skpopsteer.metrics, name)) for name in names)
 
 
