@@ -33,7 +33,7 @@ def test_groups_follow_the_drawn_users(frame, known, name):
 
 
 def test_blocks_of_draws_make_one_sequence(frame, split, lists, monkeypatch):
-    monkeypatch.setattr("skpopsteer.metrics._group_cells._BLOCK", 3 * 200)
+    monkeypatch.setattr("skpopsteer.metrics._bootstrap._BLOCK", 3 * 200)
     again = RankingFrame(
         frame.metrics, *split, lists, item_groups=RULE, n_boot=40, random_state=3
     )
