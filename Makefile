@@ -63,7 +63,8 @@ test-sklearn-%:
 		-c .venv-sklearn-$*/constraints.txt scikit-learn==$* -e ".[test]"
 	$(ONE_THREAD) .venv-sklearn-$*/bin/python -m pytest -n auto -q tests/test_estimator_checks.py \
 		tests/adapters tests/neurons tests/sae tests/steering tests/rerankers \
-		tests/metrics/test_scorers.py tests/test_scikit_learn_usage.py
+		tests/metrics tests/inspection tests/test_scikit_learn_usage.py \
+		tests/test_persistence.py tests/test_persistence_safety.py
 
 bench: $(VENV)/.installed
 	for script in benchmarks/*.py; do $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
