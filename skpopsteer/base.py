@@ -280,24 +280,41 @@ lists, default=None
         return super()._check_rows(X, user_ids)
 
     def _path(self, X, strengths, n_recommendations, user_ids=None):
-        """Yield the lists at each strength; the host encodes the rows once."""
-        strengths = list(strengths)
-        for strength in strengths:
-            check_strength(strength)
-        lists_at = self._lister(X, n_recommendations, user_ids)
-        yield from map(lists_at, strengths)
+        """Return the lists at each strength (n_strengths, n_users, k).
+
+        The host encodes the rows once, and a block of them is done at all strengths
+        before the next, so that they share what does not depend on the strength.
+        """
+        turned = [self._turn_checked(strength) for strength in strengths]
+        k = _check_length(n_recommendations, self.n_recommendations)
+        X, user_ids = self._check_rows(X, user_ids)
+        encoded = self._encode_to_score(X, user_ids)
+        lists = np.empty((len(turned), X.shape[0], k), dtype=np.int64)
+        for rows in row_blocks(*X.shape):
+            block = self._share(encoded[rows])
+            for ids, one in zip(lists, turned, strict=True):
+                ids[rows], _ = self._lists(X[rows], block, one, k, [X[rows]])
+        return lists
 
     def _lister(self, X, n_recommendations, user_ids=None):
         """Return a function from strengths to lists; the host encodes the rows once."""
         k = _check_length(n_recommendations, self.n_recommendations)
         X, user_ids = self._check_rows(X, user_ids)
-        encoded = self._encode_to_score(X, user_ids)
+        encoded = self._share(self._encode_to_score(X, user_ids))
 
         def lists_at(strength):
-            check_strength(strength)
-            return self._lists(X, encoded, self._turn(strength), k, [X])[0]
+            return self._lists(X, encoded, self._turn_checked(strength), k, [X])[0]
 
         return lists_at
+
+    def _turn_checked(self, strength):
+        check_is_fitted(self)
+        check_strength(strength)
+        return self._turn(strength)
+
+    def _share(self, encoded):
+        """Add to encoded rows what lists at several strengths have in common."""
+        return encoded
 
     def _lists_to_score(self, X, n_recommendations, user_ids):
         return self._lister(X, n_recommendations, user_ids)(None)

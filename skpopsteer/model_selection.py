@@ -25,8 +25,9 @@ def hide_interactions(X, *, test_size=0.2, times=None, random_state=None):
     ----------
     X : CSR array or matrix of shape (n_users, n_items)
         Interactions; left as they are.
-    test_size : float, default=0.2
-        Share of a row to hide, in (0, 1), rounded down; a row keeps one item at least.
+    test_size : float or int, default=0.2
+        Share of a row to hide, in (0, 1), rounded down, or the number of interactions:
+        1 leaves one out. A row keeps one item at least.
     times : CSR array or matrix of shape (n_users, n_items), default=None
         Times of the same interactions: the latest are hidden. None hides random ones.
     random_state : int, RandomState instance or None, default=None
@@ -52,14 +53,18 @@ def hide_interactions(X, *, test_size=0.2, times=None, random_state=None):
     >>> X_seen.nnz + y.nnz == X.nnz
     True
     """
-    if not 0 < test_size < 1:
+    a_number = isinstance(test_size, Integral) and not isinstance(test_size, bool)
+    if not (test_size >= 1 if a_number else 0 < test_size < 1):
         raise ValueError(
-            f"`test_size` must be a share in (0, 1); got {test_size!r}. "
-            "Write 20 % as 0.2."
+            "`test_size` must be a share in (0, 1), or a number of interactions; got "
+            f"{test_size!r}. Write 20 % as 0.2, and leave one out by 1."
         )
     X = as_interactions("X", X)
     rank, row, lengths = _rank_in_row(X, times, random_state)
-    n_hidden = np.floor(test_size * lengths + 1e-9).astype(np.int64)
+    if a_number:
+        n_hidden = np.clip(lengths - 1, 0, test_size)
+    else:
+        n_hidden = np.floor(test_size * lengths + 1e-9).astype(np.int64)
     hidden = rank >= (lengths - n_hidden)[row]
     return _part(X, X.data, ~hidden, row), _part(X, np.ones(X.nnz), hidden, row)
 

@@ -62,7 +62,7 @@ def test_the_callers_matrix_is_unchanged(X, container):
     assert np.array_equal(matrix.toarray(), before)
 
 
-@pytest.mark.parametrize("test_size", [0, 1, -0.1, 20])
+@pytest.mark.parametrize("test_size", [0, 0.0, 1.0, -0.1, -1, 20.0, True])
 def test_a_share_outside_its_range_is_refused(X, test_size):
     with pytest.raises(ValueError, match=r"`test_size` must be a share in \(0, 1\)"):
         hide_interactions(X, test_size=test_size)
@@ -141,3 +141,23 @@ def test_held_out_is_sliced_like_an_array(X, kind):
 def test_a_dense_matrix_is_not_held_out():
     with pytest.raises(ValueError, match="`y` must be sparse"):
         HeldOut(np.ones((3, 3)))
+
+
+def test_a_number_of_interactions_is_hidden_of_every_row(X):
+    lengths = np.diff(X.indptr)
+    for n_hidden in (1, 3):
+        X_seen, y = hide_interactions(X, test_size=n_hidden, random_state=0)
+        # A row keeps one item at least.
+        expected = np.clip(lengths - 1, 0, n_hidden)
+        np.testing.assert_array_equal(np.diff(y.indptr), expected)
+        assert X_seen.nnz + y.nnz == X.nnz
+
+
+def test_the_last_one_out_is_the_latest(X):
+    times = X.copy()
+    times.data = np.random.default_rng(0).permutation(X.nnz) + 1.0
+    _, y = hide_interactions(X, test_size=1, times=times)
+    for row in range(X.shape[0]):
+        if y[[row]].nnz:
+            (item,) = y[[row]].indices
+            assert times[row, item] == times[[row]].data.max()

@@ -1,5 +1,7 @@
 """How the knobs of a steered recommender become scores."""
 
+from dataclasses import replace
+
 from skpopsteer.adapters._export import ExportMixin, bake
 from skpopsteer.base import PostHocMixin
 from skpopsteer.steering._shared import encode_users
@@ -27,6 +29,11 @@ class KnobMixin(ExportMixin, PostHocMixin):
         # Searches score every candidate on the same rows; serving never does, and would
         # fill the memory.
         return self._encode(X, user_ids, self.memory)
+
+    def _share(self, encoded):
+        if self._user_side is None:
+            return encoded
+        return replace(encoded, codes=self._user_side.codes(encoded.embeddings))
 
     def _turn(self, strength):
         """Return the push of the user neurons and the displacement of the items.
@@ -69,6 +76,7 @@ class KnobMixin(ExportMixin, PostHocMixin):
             rule=self.rule,
             reconstruction=self.reconstruction,
             factors=encoded.factors,
+            codes=encoded.codes,
         )
 
     def _block_scores(self, encoded, X, turned):

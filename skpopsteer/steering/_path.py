@@ -44,7 +44,8 @@ def steering_path(model, X, y, strengths, *, scoring=_SCORING, user_ids=None):
 
     Notes
     -----
-    The host encodes the rows once; each strength costs the scores and the lists.
+    The host encodes the rows once, and so does the autoencoder, block by block; each
+    strength costs the change of the activations, the scores and the lists.
 
     Examples
     --------

@@ -29,6 +29,10 @@ class Codes(NamedTuple):
     active: np.ndarray
     activate: Callable[[np.ndarray], np.ndarray]
 
+    def of(self, rows: slice) -> "Codes":
+        """Cut to some rows."""
+        return Codes(self.pre[rows], self.active[rows], self.activate)
+
 
 def shift(
     codes: Codes, push: np.ndarray, scales: np.ndarray, peaks: np.ndarray

@@ -77,7 +77,7 @@ class SteeredSide:
         strengths = np.where(weights > 0, strength, unpopular_strength)
         return (-strengths * weights).astype(np.float32)
 
-    def move(self, rows, push, *, rule, reconstruction, factors=None):
+    def move(self, rows, push, *, rule, reconstruction, factors=None, codes=None):
         """Return steered embeddings of some rows.
 
         Parameters
@@ -91,6 +91,8 @@ class SteeredSide:
             Keep the error of the autoencoder, or return its reconstruction.
         factors : ndarray of shape (n_rows,), default=None
             Multiplies `push`, per row.
+        codes : Codes, default=None
+            What :func:`encode` makes of the rows, where that is known.
         """
         moves = push.any() and (factors is None or factors.any())
         if reconstruction == "residual" and not moves:
@@ -102,16 +104,22 @@ class SteeredSide:
             turned = push[None, :]
             if factors is not None:
                 turned = turned * factors[block, None]
-            codes = encode(self.probe, rows[block])
-            steered = codes.active
+            code = encode(self.probe, rows[block]) if codes is None else codes.of(block)
+            steered = code.active
             if moves:
-                _require_nonnegative(codes, rule)
-                steered = RULES[rule](codes, turned, self.scales, self.peaks)
+                _require_nonnegative(code, rule)
+                steered = RULES[rule](code, turned, self.scales, self.peaks)
             if reconstruction == "replace":
                 moved[block] = self.probe.inverse_transform(steered)
             else:
-                moved[block] = rows[block] + self._decode_change(codes.active, steered)
+                moved[block] = rows[block] + self._decode_change(code.active, steered)
         return moved
+
+    def codes(self, rows):
+        """Return the codes of some rows, or None where they would fill the memory."""
+        if len(rows) * len(self.scales) > _BLOCK_ACTIVATIONS:
+            return None
+        return encode(self.probe, rows)
 
     def _decode_change(self, before, after):
         """Decode a difference of activations; the decoder's bias cancels."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skpopsteer.steering._rules import Codes
+
 __all__ = ["EncodedUsers", "niche_taste", "user_factors"]
 
 
@@ -15,15 +17,19 @@ class EncodedUsers:
     ----------
     embeddings : ndarray of shape (n_users, d)
     factors : ndarray of shape (n_users,) or None
+    codes : Codes or None
+        What the probe makes of the embeddings, where that is kept.
     """
 
     embeddings: np.ndarray
     factors: np.ndarray | None
+    codes: Codes | None = None
 
     def __getitem__(self, rows):
         """Cut to some rows."""
         factors = None if self.factors is None else self.factors[rows]
-        return EncodedUsers(self.embeddings[rows], factors)
+        codes = None if self.codes is None else self.codes.of(rows)
+        return EncodedUsers(self.embeddings[rows], factors, codes)
 
 
 def niche_taste(X, popularity):

@@ -73,3 +73,32 @@ def test_a_model_without_a_strength_is_refused(host, split):
 def test_a_strength_that_is_no_number_is_refused(model, split):
     with pytest.raises(ValueError, match="`strength` must be a finite number"):
         steering_path(model, *split, [0.0, np.nan])
+
+
+def test_the_autoencoder_encodes_a_row_once_for_all_strengths(host, split, monkeypatch):
+    X, _ = split
+    probe = SparseAutoencoderProbe(32, k=4, max_iter=2, random_state=0)
+    model = SteeredRecommender(host, probe=probe, random_state=0).fit(X)
+    strengths = [0.0, 0.5, 1.0, 2.0]
+    apart = [model.recommend(X, strength=s) for s in strengths]
+    encoded = []
+    encode = SparseAutoencoderProbe.pre_activations
+
+    def counting(self, rows):
+        encoded.append(len(rows))
+        return encode(self, rows)
+
+    monkeypatch.setattr(SparseAutoencoderProbe, "pre_activations", counting)
+    # Blocks of rows, as a big catalogue makes them.
+    monkeypatch.setattr("skpopsteer.topk.BLOCK_SCORES", 70 * 100)
+    np.testing.assert_array_equal(model._path(X, strengths, 10), apart)
+    assert encoded == [70, 70, 60]
+    encoded.clear()
+    lists_at = model._lister(X, 10)
+    for strength, lists in zip(strengths, apart, strict=True):
+        np.testing.assert_array_equal(lists_at(strength), lists)
+    assert encoded == [200]
+    # What would fill the memory is encoded again, block by block.
+    monkeypatch.setattr("skpopsteer.steering._side._BLOCK_ACTIVATIONS", 50 * 32)
+    np.testing.assert_array_equal(model._path(X, strengths, 10), apart)
+    assert encoded[1:4] == [50, 20, 50]
