@@ -10,7 +10,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "skpopsteer"
 LAYERS = [
     {"_version"},
-    {"_compat"},
+    {"_compat", "_callbacks"},
     {"_validation"},
     {"topk", "popularity", "metrics"},
     {"base"},

@@ -1,24 +1,30 @@
 """The sparse autoencoder as a scikit-learn transformer."""
 
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
+from skpopsteer._callbacks import CallbackSupportMixin, fit_task
 from skpopsteer._compat import EstimatorMixin, Interval, StrOptions, _fit_context
+from skpopsteer.sae._encoding import EncodingMixin
+from skpopsteer.sae._fitting import fit_once, fit_rows, warn_of_dead
 from skpopsteer.sae._labels import NeuronLabelsMixin
-from skpopsteer.sae._weights import BLOCK_ACTIVATIONS, SparseWeights, keep_largest
+from skpopsteer.sae._rows import ArrayRows, BlockRows
 
 
 class SparseAutoencoderProbe(
-    EstimatorMixin, NeuronLabelsMixin, TransformerMixin, BaseEstimator
+    EstimatorMixin,
+    CallbackSupportMixin,
+    NeuronLabelsMixin,
+    EncodingMixin,
+    BaseEstimator,
 ):
-    r"""TopK sparse autoencoder over a table of embeddings.
+    r"""Sparse autoencoder over a table of embeddings.
 
-    It writes every embedding as a bias plus a non-negative combination of at most `k`
+    It writes every embedding as a bias plus a non-negative combination of a few
     directions out of `n_neurons`. The coefficients are the activations of the neurons.
 
     Parameters
@@ -26,12 +32,35 @@ class SparseAutoencoderProbe(
     n_neurons : int, default=1024
         Size of the dictionary.
     k : int, default=32
-        Activations kept in a row; at most `n_neurons`.
-    activation : {"topk"}, default="topk"
-        ReLU, then the `k` largest values of each row.
+        Activations kept in a row, or on average; at most `n_neurons`.
+    activation : {"topk", "batch_topk", "jumprelu", "relu"}, default="topk"
+        ``"topk"``: the `k` largest of each row [1]_. ``"batch_topk"``: `k` a row on
+        average over a batch [3]_, a learned threshold afterwards. ``"jumprelu"``: those
+        above a threshold per neuron, learned so that `k` fire on average [4]_.
+        ``"relu"``: all positive ones, made few by an L1 penalty.
+    loss : {"squared", "cosine", "prediction"}, default="squared"
+        ``"squared"`` is FVU. ``"cosine"`` is one minus the cosine [5]_; the length of
+        the reconstructions is then set by least squares. ``"prediction"`` is the
+        squared error of the scores, of all items at once; ``fit`` takes
+        `item_embeddings`.
     aux_penalty : float, default=1/32
         Weight of the auxiliary loss that revives dead neurons. PopSteer's code trains
         with 1/2.
+    sparsity_penalty : float, default=None
+        Weight of the L1 penalty of ``"relu"`` (None is 0.1), and of ``"jumprelu"``'s on
+        the distance from `k` (None is 1). The others have none.
+    nested_sizes : list of int, default=None
+        Sizes of smaller dictionaries nested in this one, ascending: the first neurons
+        learn to reconstruct alone (Matryoshka, [6]_). For ``"topk"`` and
+        ``"batch_topk"``.
+    standardize_rows : bool, default=False
+        Train on rows with mean 0 and deviation 1 each, as [5]_; see
+        :meth:`inverse_transform`.
+    center : {"mean", "median"}, default="mean"
+        Where the decoder's bias starts: at the mean or the geometric median.
+    resample_every : int, default=None
+        Epochs after which dead neurons get new directions; None leaves them to the
+        auxiliary loss.
     max_iter : int, default=100
         Epochs at the most.
     batch_size : int, default=1024
@@ -39,12 +68,22 @@ class SparseAutoencoderProbe(
     learning_rate : float, default=1e-3
         Of Adam, without weight decay.
     tol : float, default=1e-4
-        Training stops when the loss of an epoch has not improved by this much for ten
-        epochs.
+        Training stops when the loss of an epoch has not improved by this much for
+        `n_iter_no_change` epochs.
+    n_iter_no_change : int, default=10
+        See `tol`.
+    early_stopping : bool, default=False
+        Judge epochs by the FVU of held-out rows instead, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of the rows held out then.
     n_init : int, default=1
-        Number of random starts; the one with the lowest FVU is kept.
+        Number of random starts; the one with the lowest FVU is kept, and `stability_`
+        says which of its neurons the others found too.
     warm_start : bool, default=False
-        Go on from the weights of the previous ``fit``.
+        Go on from the weights of the previous ``fit``, each neuron under its number.
+    checkpoint : str or path-like, default=None
+        File to save the training to after every epoch. A ``fit`` that was killed goes
+        on from there and ends as if it had not been; then the file is removed.
     sparse_output : bool, default=False
         Let ``transform`` return a CSR array.
     device : {"auto", "cpu", "cuda"}, default="auto"
@@ -52,7 +91,9 @@ class SparseAutoencoderProbe(
     random_state : int, RandomState instance or None, default=None
         Seed of weights and order of rows.
     verbose : int, default=0
-        1 logs every tenth epoch, 2 every epoch (logger ``skpopsteer.sae``, level INFO).
+        1 logs every tenth epoch, 2 every epoch (logger ``skpopsteer.sae``, level INFO);
+        where nobody listens to the log, a progress bar. From scikit-learn 1.9 on,
+        ``set_callbacks(ProgressBar())`` works too.
 
     Attributes
     ----------
@@ -64,10 +105,19 @@ class SparseAutoencoderProbe(
         Directions of the neurons, rows of unit length.
     decoder_bias_ : ndarray of shape (n_features_in_,), dtype float32
         Starts at the mean of the data.
+    threshold_ : ndarray of shape () or (n_neurons,), or None
+        What a pre-activation has to exceed; None for ``"topk"``.
     loss_curve_ : list of float
         Objective of every epoch.
     dead_neurons_ : ndarray of shape (n_neurons,), dtype bool
         Neurons without a positive kept value on any training row.
+    l0_ : float
+        Activations kept a row, mean over the training rows.
+    stability_ : ndarray of shape (n_neurons,) or None
+        Cosine of each direction with its match in the other starts, mean; None with
+        ``n_init=1``. Neurons are matched one to one.
+    matching_ : ndarray of shape (n_neurons,) or None
+        After a warm start: cosine with the direction of the same number before.
     neuron_labels_ : dict of int to str
         What :meth:`label_neurons` was told; empty after ``fit``.
     fvu_ : float
@@ -96,16 +146,27 @@ class SparseAutoencoderProbe(
     whose target is the residual :math:`x - \hat x`, held constant, without bias.
     PopSteer's code [2]_ takes the negative of it; ``docs/popsteer.md`` lists
     the differences. Rows are centred and scaled while training, which is folded into
-    the weights at the end. Decoder rows are normalised after every step.
+    the weights at the end. Decoder rows are normalised after every step, and the part
+    of their gradient along them is left out.
+
+    A warning names the remedy when more than 5 % of the neurons are dead.
 
     The same `random_state`, data and number of torch threads give the same weights on
-    the same machine. One epoch costs O(n_rows · n_neurons · n_features_in_).
+    the same machine. One epoch costs O(n_rows · n_neurons · n_features_in_), one dense
+    product; what follows touches the kept activations only (``"relu"`` keeps many).
 
     References
     ----------
     .. [1] L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024,
        arXiv:2406.04093.
     .. [2] P. Ahmadov and M. Mansoury, arXiv:2508.17297 and arXiv:2601.15122.
+    .. [3] B. Bussmann et al., "BatchTopK Sparse Autoencoders", 2024, arXiv:2412.06410.
+    .. [4] S. Rajamanoharan et al., "Jumping Ahead: Improving Reconstruction Fidelity
+       with JumpReLU Sparse Autoencoders", 2024, arXiv:2407.14435.
+    .. [5] M. Spišák et al., "From Knots to Knobs: Towards Steerable Collaborative
+       Filtering Using Sparse Autoencoders", 2026, arXiv:2601.11182.
+    .. [6] B. Bussmann et al., "Learning Multi-Level Features with Matryoshka Sparse
+       Autoencoders", ICML 2025, arXiv:2503.17547.
 
     Examples
     --------
@@ -123,14 +184,24 @@ class SparseAutoencoderProbe(
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_neurons": [Interval(Integral, 1, None, closed="left")],
         "k": [Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({"topk"})],
+        "activation": [StrOptions({"topk", "batch_topk", "jumprelu", "relu"})],
+        "loss": [StrOptions({"squared", "cosine", "prediction"})],
         "aux_penalty": [Interval(Real, 0, None, closed="left")],
+        "sparsity_penalty": [Interval(Real, 0, None, closed="left"), None],
+        "nested_sizes": ["array-like", None],
+        "standardize_rows": ["boolean"],
+        "center": [StrOptions({"mean", "median"})],
+        "resample_every": [Interval(Integral, 1, None, closed="left"), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
+        "checkpoint": [str, PathLike, None],
         "sparse_output": ["boolean"],
         "device": [StrOptions({"auto", "cpu", "cuda"})],
         "random_state": ["random_state"],
@@ -143,13 +214,23 @@ class SparseAutoencoderProbe(
         *,
         k=32,
         activation="topk",
+        loss="squared",
         aux_penalty=1 / 32,
+        sparsity_penalty=None,
+        nested_sizes=None,
+        standardize_rows=False,
+        center="mean",
+        resample_every=None,
         max_iter=100,
         batch_size=1024,
         learning_rate=1e-3,
         tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
         n_init=1,
         warm_start=False,
+        checkpoint=None,
         sparse_output=False,
         device="auto",
         random_state=None,
@@ -158,54 +239,85 @@ class SparseAutoencoderProbe(
         self.n_neurons = n_neurons
         self.k = k
         self.activation = activation
+        self.loss = loss
         self.aux_penalty = aux_penalty
+        self.sparsity_penalty = sparsity_penalty
+        self.nested_sizes = nested_sizes
+        self.standardize_rows = standardize_rows
+        self.center = center
+        self.resample_every = resample_every
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
         self.n_init = n_init
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.sparse_output = sparse_output
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, item_embeddings=None):
         """Train the autoencoder.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Embeddings, one row each.
+            Embeddings, one row each. A memory-mapped float32 array is read in stretches
+            and never copied whole.
         y : None
             Ignored.
+        item_embeddings : array-like of shape (n_items, n_features), default=None
+            Frozen items of the host, for ``loss="prediction"``.
 
         Returns
         -------
         self : object
             Fitted probe.
         """
-        self._check_k()
         resume = self.warm_start and hasattr(self, "_training_state")
         X = validate_data(self, X, dtype=np.float32, reset=not resume)
-        if not resume:
-            self.neuron_labels_ = {}
-        best = None
-        for seed in self._seeds(1 if resume else self.n_init):
-            trainer = self._make_trainer(X, seed, resume=resume)
-            losses = trainer.run(X, self.max_iter, self.tol, self.verbose)
-            weights = trainer.weights()
-            fvu, dead = self._evaluate(weights, X)
-            if best is None or fvu < best[0]:
-                best = fvu, dead, weights, losses, trainer.state()
-        self.fvu_, self.dead_neurons_, weights, self.loss_curve_, state = best
-        self._store(weights, state)
-        self.n_iter_ = len(self.loss_curve_)
-        return self
+        return self._fit_rows(ArrayRows(X), item_embeddings, resume)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def fit_blocks(self, blocks, y=None, *, item_embeddings=None):
+        """Train on more rows than fit into memory, block by block.
+
+        Parameters
+        ----------
+        blocks : iterable, or callable without arguments that returns an iterator
+            Tables of shape (n, n_features): arrays, memory-mapped ones, frames, or
+            paths of ``.npy`` files. It is gone through once an epoch, and a few times
+            before and after; a generator, which ends after once, is refused.
+        y : None
+            Ignored.
+        item_embeddings : array-like of shape (n_items, n_features), default=None
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        self : object
+            Fitted probe.
+
+        Notes
+        -----
+        One block and one batch are held at a time. For rows of interactions, encode
+        them on the way: ``lambda: (host.encode_users(X[i : i + 10_000]) for i in
+        range(0, X.shape[0], 10_000))``.
+        """
+        resume = self.warm_start and hasattr(self, "_training_state")
+        rows = BlockRows(blocks)
+        first = next(iter(rows.blocks()))
+        validate_data(self, first, dtype=np.float32, reset=not resume)
+        return self._fit_rows(rows, item_embeddings, resume)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, *, item_embeddings=None):
         """Go once over a batch of rows, keeping the optimiser's state between calls.
 
         The first call sets the centre and the scale of the data, so its rows should be
@@ -217,116 +329,44 @@ class SparseAutoencoderProbe(
             Embeddings, one row each.
         y : None
             Ignored.
+        item_embeddings : array-like of shape (n_items, n_features), default=None
+            As in :meth:`fit`.
 
         Returns
         -------
         self : object
             Probe after one more pass.
         """
-        self._check_k()
         first = not hasattr(self, "_training_state")
+        X = validate_data(self, X, dtype=np.float32, reset=first)
+        trained = fit_once(self, ArrayRows(X), item_embeddings, resume=not first)
+        trained.losses = [*getattr(self, "loss_curve_", []), *trained.losses]
+        # A neuron is dead only if no batch so far has woken it.
+        trained.dead &= getattr(self, "dead_neurons_", True)
         if first:
             self.neuron_labels_ = {}
-        X = validate_data(self, X, dtype=np.float32, reset=first)
-        (seed,) = self._seeds(1)
-        trainer = self._make_trainer(X, seed, resume=not first)
-        loss = trainer.epoch(X)
-        weights = trainer.weights()
-        self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
-        self.fvu_, dead = self._evaluate(weights, X)
-        # A neuron is dead only if no batch so far has woken it.
-        self.dead_neurons_ = dead & getattr(self, "dead_neurons_", True)
-        self._store(weights, trainer.state())
-        self.n_iter_ = len(self.loss_curve_)
+        return self._store(trained)
+
+    def _fit_rows(self, rows, item_embeddings, resume):
+        if not resume:
+            self.neuron_labels_ = {}
+        with fit_task(self, 1 if resume else self.n_init):
+            self._store(fit_rows(self, rows, item_embeddings, resume))
+        warn_of_dead(self.dead_neurons_)
         return self
 
-    def transform(self, X):
-        """Return the activations of the neurons.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Embeddings.
-
-        Returns
-        -------
-        ndarray or csr_array of shape (n_rows, n_neurons), dtype float32
-            At most `k` positive values a row; the code of a row does not depend on the
-            rows it comes with.
-        """
-        return self._activate(self.pre_activations(X), self.sparse_output)
-
-    def pre_activations(self, X):
-        """Return what goes into ReLU and TopK.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Embeddings.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_neurons), dtype float32
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self._weights().pre_activations(X)
-
-    def activate(self, P):
-        """Apply ReLU and TopK to pre-activations.
-
-        Parameters
-        ----------
-        P : array-like of shape (n_rows, n_neurons)
-            Pre-activations, steered or not.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_neurons), dtype float32
-            ``activate(pre_activations(X))`` is ``transform(X)``.
-        """
-        return self._activate(check_array(P, dtype=np.float32), sparse=False)
-
-    def inverse_transform(self, Z):
-        """Decode activations to embeddings.
-
-        Parameters
-        ----------
-        Z : array-like or sparse of shape (n_rows, n_neurons)
-            Activations.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_features), dtype float32
-        """
-        check_is_fitted(self)
-        Z = check_array(Z, accept_sparse="csr", dtype=np.float32)
-        n_neurons = len(self.encoder_bias_)
-        if Z.shape[1] != n_neurons:
-            raise ValueError(
-                f"`Z` must have one column per neuron ({n_neurons}); got "
-                f"{Z.shape[1]}. Pass what transform returns."
-            )
-        return self._weights().reconstruct(csr_array(Z) if issparse(Z) else Z)
-
-    def score(self, X, y=None):
-        """Return the share of variance explained, 1 - FVU.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Embeddings.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            1 is a perfect reconstruction, 0 no better than the mean of `X`.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        return 1.0 - self._evaluate(self._weights(), X)[0]
+    def _store(self, trained):
+        weights = trained.weights
+        self.encoder_weights_ = weights.encoder
+        self.encoder_bias_ = weights.encoder_bias
+        self.decoder_weights_ = weights.decoder
+        self.decoder_bias_ = weights.decoder_bias
+        self.threshold_ = weights.threshold
+        self.loss_curve_, self.n_iter_ = trained.losses, len(trained.losses)
+        self.fvu_, self.l0_, self.dead_neurons_ = trained.fvu, trained.l0, trained.dead
+        self.stability_, self.matching_ = trained.stability, trained.matching
+        self._training_state = trained.state
+        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -336,85 +376,3 @@ class SparseAutoencoderProbe(
     @property
     def _n_features_out(self):
         return len(self.encoder_bias_)
-
-    def _check_k(self):
-        if self.k > self.n_neurons:
-            raise ValueError(
-                f"`k` must be at most `n_neurons` ({self.n_neurons}); got {self.k}. "
-                "Lower k or raise n_neurons."
-            )
-
-    def _seeds(self, n_seeds):
-        return check_random_state(self.random_state).randint(
-            np.iinfo(np.int32).max, size=n_seeds
-        )
-
-    def _make_trainer(self, X, seed, *, resume):
-        # Imported here: only training needs torch's autograd and optimisers.
-        import torch
-
-        from skpopsteer.sae._training import Trainer
-
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        trainer = Trainer(
-            X,
-            n_neurons=self.n_neurons,
-            k=self.k,
-            aux_penalty=self.aux_penalty,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            device=device,
-            seed=int(seed),
-        )
-        if resume:
-            n_trained = len(self.encoder_bias_)
-            if n_trained != self.n_neurons:
-                raise ValueError(
-                    f"`n_neurons` must stay {n_trained} to go on from the last fit; "
-                    f"got {self.n_neurons}. Set warm_start=False to start anew."
-                )
-            trainer.resume(self._training_state)
-        return trainer
-
-    def _weights(self):
-        return SparseWeights(
-            self.encoder_weights_,
-            self.encoder_bias_,
-            self.decoder_weights_,
-            self.decoder_bias_,
-        )
-
-    def _store(self, weights, state):
-        self.encoder_weights_ = weights.encoder
-        self.encoder_bias_ = weights.encoder_bias
-        self.decoder_weights_ = weights.decoder
-        self.decoder_bias_ = weights.decoder_bias
-        self._training_state = state
-
-    def _activate(self, P, sparse):
-        values, neurons = keep_largest(P, self.k)
-        if not sparse:
-            Z = np.zeros_like(P)
-            np.put_along_axis(Z, neurons, values, axis=1)
-            return Z
-        indptr = np.arange(0, values.size + 1, values.shape[1])
-        Z = csr_array((values.ravel(), neurons.ravel(), indptr), shape=P.shape)
-        Z.eliminate_zeros()
-        Z.sort_indices()
-        return Z
-
-    def _evaluate(self, weights, X):
-        """Measure FVU and find silent neurons, block by block."""
-        fired = np.zeros(len(weights.encoder_bias), dtype=bool)
-        step = max(1, BLOCK_ACTIVATIONS // len(fired))
-        error = 0.0
-        for start in range(0, len(X), step):
-            rows = X[start : start + step]
-            Z = self._activate(weights.pre_activations(rows), sparse=True)
-            fired[Z.indices] = True
-            error += float(((rows - weights.reconstruct(Z)) ** 2).sum(dtype=np.float64))
-        total = float(((X - X.mean(axis=0, dtype=np.float64)) ** 2).sum())
-        fvu = error / total if total > 0 else float(error > 0)
-        return fvu, ~fired

@@ -6,8 +6,8 @@ import numpy as np
 
 __all__ = ["SparseWeights", "keep_largest"]
 
-#: Rows encoded at once are bounded by this many activations (64 MiB of float32).
-BLOCK_ACTIVATIONS = 2**24
+#: Rows encoded at once are bounded by this many activations (8 MiB of float32).
+BLOCK_ACTIVATIONS = 2**21
 
 
 @dataclass
@@ -20,12 +20,15 @@ class SparseWeights:
     encoder_bias : ndarray of shape (n_neurons,)
     decoder : ndarray of shape (n_neurons, n_features)
     decoder_bias : ndarray of shape (n_features,)
+    threshold : ndarray of shape () or (n_neurons,), or None
+        What an activation has to exceed; None where the k largest of a row are kept.
     """
 
     encoder: np.ndarray
     encoder_bias: np.ndarray
     decoder: np.ndarray
     decoder_bias: np.ndarray
+    threshold: np.ndarray | None = None
 
     def pre_activations(self, X):
         """Return ``(X - decoder_bias) @ encoder.T + encoder_bias``."""
@@ -46,6 +49,20 @@ class SparseWeights:
             self.encoder_bias * scale,
             self.decoder,
             self.decoder_bias * scale + shift,
+            None if self.threshold is None else self.threshold * scale,
+        )
+
+    def lengthened(self, factor):
+        """Multiply every reconstruction, which only moves the activations' scale."""
+        bias = factor * self.decoder_bias
+        # What is subtracted in front of the encoder changes with the bias.
+        moved = self.encoder @ (bias - self.decoder_bias)
+        return SparseWeights(
+            factor * self.encoder,
+            factor * (self.encoder_bias + moved),
+            self.decoder,
+            bias,
+            None if self.threshold is None else factor * self.threshold,
         )
 
 
@@ -62,13 +79,12 @@ def keep_largest(P, k):
     Returns
     -------
     values : ndarray of shape (n_rows, k)
-        Not negative, in descending order; zeros where fewer than k are positive.
+        Not negative, in no order; zeros where fewer than k are positive.
     neurons : ndarray of shape (n_rows, k), dtype int64
         Where they stand.
     """
     # Imported here: torch takes seconds to load, and a pipeline may never need it.
-    import torch
+    from skpopsteer.sae._codes import largest
 
-    values, neurons = torch.from_numpy(np.ascontiguousarray(P)).topk(k, dim=1)
-    # In numpy: waking torch's threads for so few values costs more than all the rest.
-    return np.maximum(values.numpy(), 0), neurons.numpy()
+    neurons = largest(P, k)
+    return np.maximum(np.take_along_axis(P, neurons, axis=1), 0), neurons

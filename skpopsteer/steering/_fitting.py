@@ -97,7 +97,7 @@ def _fit_side(model, probe, selector, training, rows, group_rows, groups, rng):
     selector = PopularityNeuronSelector() if selector is None else selector
     memory = check_memory(model.memory)
     return memory.cache(_measure)(
-        memory.cache(_train)(clone(probe), training),
+        memory.cache(_train)(clone(probe), training, _items_for(probe, model)),
         clone(selector),
         rows,
         group_rows,
@@ -106,8 +106,17 @@ def _fit_side(model, probe, selector, training, rows, group_rows, groups, rng):
     )
 
 
-def _train(probe, rows):
+def _items_for(probe, model):
+    """Return the host's items for a probe that is trained on predictions."""
+    if getattr(probe, "loss", None) != "prediction":
+        return None
+    return np.asarray(model.recommender_.item_embeddings_)
+
+
+def _train(probe, rows, item_embeddings):
     """Fit a probe; a function of its own, so that joblib can cache it."""
+    if item_embeddings is not None:
+        return probe.fit(rows, item_embeddings=item_embeddings)
     # A frozen probe wants the second argument too.
     return probe.fit(rows, None)
 

@@ -110,9 +110,11 @@ class SteeredSide:
                 _require_nonnegative(code, rule)
                 steered = RULES[rule](code, turned, self.scales, self.peaks)
             if reconstruction == "replace":
-                moved[block] = self.probe.inverse_transform(steered)
+                moved[block] = self._decode(steered, rows[block])
             else:
-                moved[block] = rows[block] + self._decode_change(code.active, steered)
+                moved[block] = rows[block] + self._decode_change(
+                    code.active, steered, rows[block]
+                )
         return moved
 
     def codes(self, rows):
@@ -121,14 +123,18 @@ class SteeredSide:
             return None
         return encode(self.probe, rows)
 
-    def _decode_change(self, before, after):
+    def _decode(self, active, rows):
+        if getattr(self.probe, "standardize_rows", False):
+            # Such a probe needs the rows to put their own scale back.
+            return self.probe.inverse_transform(active, rows)
+        return self.probe.inverse_transform(active)
+
+    def _decode_change(self, before, after, rows):
         """Decode a difference of activations; the decoder's bias cancels."""
         decoder = getattr(self.probe, "decoder_weights_", None)
-        if decoder is not None:
+        if decoder is not None and not getattr(self.probe, "standardize_rows", False):
             return (after - before) @ decoder
-        return self.probe.inverse_transform(after) - self.probe.inverse_transform(
-            before
-        )
+        return self._decode(after, rows) - self._decode(before, rows)
 
 
 def encode(probe, rows):

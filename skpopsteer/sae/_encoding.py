@@ -1,0 +1,197 @@
+"""What a fitted probe does with rows: encode, decode, and say how well."""
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+from sklearn.base import TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skpopsteer.sae._weights import BLOCK_ACTIVATIONS, SparseWeights, keep_largest
+
+__all__ = ["EncodingMixin", "row_statistics"]
+
+
+class EncodingMixin(TransformerMixin):
+    """Mixin for a probe with weights: everything but training.
+
+    A subclass has `k`, `sparse_output`, `standardize_rows` and the fitted weights.
+    """
+
+    def transform(self, X):
+        """Return the activations of the neurons.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Embeddings.
+
+        Returns
+        -------
+        ndarray or csr_array of shape (n_rows, n_neurons), dtype float32
+            Not negative; the code of a row does not depend on the rows it comes with.
+        """
+        return self._activate(
+            self.pre_activations(X), self.threshold_, self.sparse_output
+        )
+
+    def pre_activations(self, X):
+        """Return what decides which neurons fire.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_neurons), dtype float32
+        """
+        X = self._standardized(self._check_rows(X))
+        return self._weights().pre_activations(X)
+
+    def activate(self, P):
+        """Keep some pre-activations: ReLU and TopK, or those above the threshold.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_rows, n_neurons)
+            Pre-activations, steered or not.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_neurons), dtype float32
+            ``activate(pre_activations(X))`` is ``transform(X)``.
+        """
+        check_is_fitted(self)
+        P = check_array(P, dtype=np.float32)
+        return self._activate(P, self.threshold_, sparse=False)
+
+    def inverse_transform(self, Z, X=None):
+        """Decode activations to embeddings.
+
+        Parameters
+        ----------
+        Z : array-like or sparse of shape (n_rows, n_neurons)
+            Activations.
+        X : array-like of shape (n_rows, n_features), default=None
+            The rows they were made of; with `standardize_rows` their means and
+            deviations are put back, which activations do not hold. Without them the
+            result is standardised.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features), dtype float32
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, accept_sparse="csr", dtype=np.float32)
+        n_neurons = len(self.encoder_bias_)
+        if Z.shape[1] != n_neurons:
+            raise ValueError(
+                f"`Z` must have one column per neuron ({n_neurons}); got "
+                f"{Z.shape[1]}. Pass what transform returns."
+            )
+        decoded = self._weights().reconstruct(csr_array(Z) if issparse(Z) else Z)
+        if X is None or not self.standardize_rows:
+            return decoded
+        mean, deviation = row_statistics(self._check_rows(X))
+        return decoded * deviation + mean
+
+    def score(self, X, y=None):
+        """Return the share of variance explained, 1 - FVU.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Embeddings.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            1 is a perfect reconstruction, 0 no better than the mean of `X`.
+        """
+        X = self._check_rows(X)
+        return 1.0 - self._evaluate(self._weights(), [X])[0]
+
+    def _check_rows(self, X):
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=np.float32, reset=False)
+
+    def _standardized(self, X):
+        if not self.standardize_rows:
+            return X
+        mean, deviation = row_statistics(X)
+        return (X - mean) / deviation
+
+    def _weights(self):
+        return SparseWeights(
+            self.encoder_weights_,
+            self.encoder_bias_,
+            self.decoder_weights_,
+            self.decoder_bias_,
+            self.threshold_,
+        )
+
+    def _activate(self, P, threshold, sparse):
+        if threshold is not None:
+            Z = np.where(threshold < P, P, np.float32(0)).clip(min=0)
+            return csr_array(Z) if sparse else Z
+        values, neurons = keep_largest(P, self.k)
+        if not sparse:
+            Z = np.zeros_like(P)
+            np.put_along_axis(Z, neurons, values, axis=1)
+            return Z
+        indptr = np.arange(0, values.size + 1, values.shape[1])
+        Z = csr_array((values.ravel(), neurons.ravel(), indptr), shape=P.shape)
+        Z.eliminate_zeros()
+        Z.sort_indices()
+        return Z
+
+    def _evaluate(self, weights, blocks):
+        """Measure FVU and L0, and find silent neurons, block by block.
+
+        Returns
+        -------
+        fvu, l0 : float
+        silent : ndarray of shape (n_neurons,), dtype bool
+        """
+        n_neurons = len(weights.encoder_bias)
+        fired = np.zeros(n_neurons, dtype=bool)
+        sums = np.zeros(4)
+        total, offset = 0.0, None
+        step = max(1, min(8192, BLOCK_ACTIVATIONS // n_neurons))
+        for block in blocks:
+            for start in range(0, len(block), step):
+                rows = block[start : start + step]
+                X = self._standardized(rows)
+                P = weights.pre_activations(X)
+                Z = self._activate(P, weights.threshold, sparse=True)
+                fired[Z.indices] = True
+                decoded = weights.reconstruct(Z)
+                if self.standardize_rows:
+                    mean, deviation = row_statistics(rows)
+                    decoded = decoded * deviation + mean
+                # Distances to the first row: squares then lose nothing to the mean.
+                offset = rows[0].astype(np.float64) if offset is None else offset
+                distance = rows - offset
+                total = total + distance.sum(axis=0)
+                sums += [
+                    _squares(rows - decoded), _squares(distance), Z.nnz, len(rows)
+                ]  # fmt: skip
+        error, squares, n_kept, n_rows = sums
+        variance = squares - float(np.square(total).sum()) / n_rows
+        # All rows alike, to rounding: there is nothing to explain.
+        fvu = error / variance if variance > 1e-12 * squares else float(error > 0)
+        return fvu, n_kept / n_rows, ~fired
+
+
+def row_statistics(X):
+    """Return the mean and the standard deviation of every row, (n_rows, 1) each."""
+    mean = X.mean(axis=1, keepdims=True)
+    deviation = X.std(axis=1, keepdims=True)
+    return mean, np.where(deviation > 0, deviation, np.float32(1))
+
+
+def _squares(values):
+    return float(np.square(values, dtype=np.float64).sum())

@@ -1,0 +1,304 @@
+"""Fit a probe: which rows, how many starts, which of them, and what to store."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+
+from skpopsteer._validation import check_embeddings
+from skpopsteer.sae._encoding import row_statistics
+from skpopsteer.sae._matching import match_directions, stability
+from skpopsteer.sae._rows import ArrayRows
+
+__all__ = ["Trained", "fit_once", "fit_rows", "warn_of_dead"]
+
+#: Share of dead neurons that is too many.
+_TOO_MANY_DEAD = 0.05
+
+
+@dataclass
+class Trained:
+    """What a probe stores of a training: see its attributes."""
+
+    weights: Any
+    losses: list
+    fvu: float
+    l0: float
+    dead: np.ndarray
+    state: dict
+    stability: Any = None
+    matching: Any = None
+
+
+class StandardizedRows:
+    """Rows with mean 0 and deviation 1 each, made on the way."""
+
+    def __init__(self, rows):
+        self.rows, self.n_features = rows, rows.n_features
+
+    def __len__(self):
+        return len(self.rows)
+
+    def epoch(self, order_rng, batch_size):
+        """Yield batches, as those of the rows."""
+        return map(_standardize, self.rows.epoch(order_rng, batch_size))
+
+    def blocks(self, size=2**16):
+        """Yield blocks, as those of the rows."""
+        return map(_standardize, self.rows.blocks(size))
+
+    def sample(self, n, rng):
+        """Return random rows."""
+        return _standardize(self.rows.sample(n, rng))
+
+
+def _standardize(X):
+    mean, deviation = row_statistics(X)
+    return (X - mean) / deviation
+
+
+def fit_rows(probe, rows, item_embeddings, resume):
+    """Train from all starts, and keep the best.
+
+    Parameters
+    ----------
+    probe : SparseAutoencoderProbe
+        Its parameters are read, and its state with `resume`.
+    rows : ArrayRows or BlockRows
+    item_embeddings : array-like or None
+    resume : bool
+        Go on from the last fit, from this one start.
+
+    Returns
+    -------
+    Trained
+    """
+    # Imported here: only training needs torch's optimisers.
+    from skpopsteer.sae._checkpoint import Checkpoint
+
+    settings = _settings(probe, rows, item_embeddings)
+    held_out, rows_to_fit = _hold_out(probe, rows)
+    seeds = _seeds(probe, 1 if resume else probe.n_init)
+    fitted, checkpoints = [], []
+    for start, seed in enumerate(seeds):
+        checkpoint = None
+        if probe.checkpoint is not None:
+            name = f"{probe.checkpoint}.{start}" if start else probe.checkpoint
+            checkpoint = Checkpoint(name)
+            checkpoints.append(checkpoint)
+        trainer, losses = _train(
+            probe, rows_to_fit, held_out, settings, seed, checkpoint, resume
+        )
+        fitted.append(_measure(probe, trainer, rows, losses))
+        if resume:
+            _keep_identities(probe, fitted[-1])
+    best = min(range(len(fitted)), key=lambda i: fitted[i].fvu)
+    decoders = [one.weights.decoder for one in fitted]
+    fitted[best].stability = stability(decoders, best)
+    for checkpoint in checkpoints:
+        checkpoint.remove()
+    return fitted[best]
+
+
+def fit_once(probe, rows, item_embeddings, *, resume):
+    """Go over rows once, from the start or from where the last call ended."""
+    from skpopsteer.sae._training import Trainer
+
+    settings = _settings(probe, rows, item_embeddings)
+    prepared = StandardizedRows(rows) if probe.standardize_rows else rows
+    (seed,) = _seeds(probe, 1)
+    trainer = Trainer(prepared, settings, seed)
+    if resume:
+        _resume(trainer, probe)
+    return _measure(probe, trainer, rows, [trainer.epoch(prepared)])
+
+
+def warn_of_dead(dead):
+    """Say what to do when many neurons never fire."""
+    share = dead.mean()
+    if share > _TOO_MANY_DEAD:
+        warnings.warn(
+            f"`dead_neurons_` must stay below 5 % for a dictionary in good health; got "
+            f"{100 * share:.0f} % of {len(dead)} neurons. Lower n_neurons, raise k, "
+            "train longer, or set resample_every=5.",
+            stacklevel=4,
+        )
+
+
+def _settings(probe, rows, item_embeddings):
+    from skpopsteer.sae._training import Settings
+
+    if probe.k > probe.n_neurons:
+        raise ValueError(
+            f"`k` must be at most `n_neurons` ({probe.n_neurons}); got {probe.k}. "
+            "Lower k or raise n_neurons."
+        )
+    if (probe.loss == "prediction") != (item_embeddings is not None):
+        raise ValueError(
+            "`item_embeddings` must be given for loss='prediction', and for no other; "
+            f"got {'none' if item_embeddings is None else 'some'} for {probe.loss!r}. "
+            "They are the host's item_embeddings_."
+        )
+    if item_embeddings is not None:
+        item_embeddings = check_embeddings(
+            "item_embeddings", item_embeddings, n_columns=rows.n_features
+        )
+    return Settings(
+        n_neurons=probe.n_neurons,
+        k=probe.k,
+        activation=probe.activation,
+        loss=probe.loss,
+        aux_penalty=probe.aux_penalty,
+        sparsity_penalty=_sparsity_penalty(probe),
+        sizes=_sizes(probe),
+        center=probe.center,
+        learning_rate=probe.learning_rate,
+        batch_size=probe.batch_size,
+        device=_device(probe.device),
+        item_embeddings=item_embeddings,
+    )
+
+
+def _sparsity_penalty(probe):
+    if probe.sparsity_penalty is not None:
+        return probe.sparsity_penalty
+    return {"relu": 0.1, "jumprelu": 1.0}.get(probe.activation, 0.0)
+
+
+def _device(device):
+    import torch
+
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _sizes(probe):
+    if probe.nested_sizes is None:
+        return ()
+    sizes = [int(size) for size in probe.nested_sizes]
+    sizes += [] if sizes and sizes[-1] == probe.n_neurons else [probe.n_neurons]
+    if sizes != sorted(set(sizes)) or sizes[0] < 1:
+        raise ValueError(
+            "`nested_sizes` must ascend from 1 or more to at most `n_neurons` "
+            f"({probe.n_neurons}); got {list(probe.nested_sizes)}. "
+            "For example [64, 256, 1024]."
+        )
+    if probe.activation not in ("topk", "batch_topk"):
+        raise ValueError(
+            "`nested_sizes` must be None for an activation with a penalty; got some "
+            f"for {probe.activation!r}. Use 'topk' or 'batch_topk'."
+        )
+    return tuple(sizes)
+
+
+def _seeds(probe, n_seeds):
+    seeds = check_random_state(probe.random_state).randint(
+        np.iinfo(np.int32).max, size=n_seeds
+    )
+    return [int(seed) for seed in seeds]
+
+
+def _hold_out(probe, rows):
+    """Return held-out rows, or None, and the rows to train on."""
+    prepared = StandardizedRows if probe.standardize_rows else (lambda rows: rows)
+    if not probe.early_stopping:
+        return None, prepared(rows)
+    if not isinstance(rows, ArrayRows):
+        raise ValueError(
+            "`early_stopping` must be False for blocks of rows; got True. Fit on an "
+            "array or a memory-mapped one."
+        )
+    (seed,) = _seeds(probe, 1)
+    if rows.on_disk:
+        # In place: the last rows, for a random choice would be a copy.
+        n_kept = max(1, round((1 - probe.validation_fraction) * len(rows)))
+        kept, held_out = rows.X[:n_kept], np.array(rows.X[n_kept:])
+    else:
+        kept, held_out = train_test_split(
+            rows.X, test_size=probe.validation_fraction, random_state=seed
+        )
+    held_out = _standardize(held_out) if probe.standardize_rows else held_out
+    return held_out, prepared(ArrayRows(kept))
+
+
+def _train(probe, rows, held_out, settings, seed, checkpoint, resume):
+    from skpopsteer.sae._progress import track
+    from skpopsteer.sae._run import run
+    from skpopsteer.sae._training import Trainer
+
+    trainer = Trainer(rows, settings, seed)
+    if resume:
+        _resume(trainer, probe)
+    fingerprint = ""
+    if checkpoint is not None:
+        # What the result depends on; the rows by their number, centre and spread.
+        what = settings, len(rows), trainer.shift, trainer.scale, _integer_seed(probe)
+        fingerprint = joblib.hash((what, probe.early_stopping, resume))
+    with track(
+        probe, probe.max_iter, verbose=probe.verbose, description="autoencoder"
+    ) as update:
+        done = run(trainer, rows, held_out, probe, checkpoint, fingerprint, update)
+    return trainer, done.losses
+
+
+def _integer_seed(probe):
+    seed = probe.random_state
+    return seed if isinstance(seed, int | np.integer) else None
+
+
+def _resume(trainer, probe):
+    n_trained = len(probe.encoder_bias_)
+    if n_trained != probe.n_neurons:
+        raise ValueError(
+            f"`n_neurons` must stay {n_trained} to go on from the last fit; got "
+            f"{probe.n_neurons}. Set warm_start=False to start anew."
+        )
+    trainer.resume(probe._training_state)
+
+
+def _measure(probe, trainer, rows, losses):
+    weights = trainer.weights()
+    if probe.loss == "cosine":
+        # A cosine leaves the length open.
+        weights = weights.lengthened(_best_length(probe, weights, rows))
+    fvu, l0, dead = probe._evaluate(weights, rows.blocks())
+    return Trained(weights, losses, fvu, l0, dead, trainer.state())
+
+
+def _best_length(probe, weights, rows):
+    """Least squares of the rows on their reconstructions."""
+    product = square = 0.0
+    for block in rows.blocks():
+        for X in np.array_split(block, -(-len(block) // 4096)):
+            X = probe._standardized(X)
+            P = weights.pre_activations(X)
+            Z = probe._activate(P, weights.threshold, sparse=True)
+            decoded = weights.reconstruct(Z).astype(np.float64)
+            product += float((decoded * X).sum())
+            square += float((decoded**2).sum())
+    return np.float32(product / square if square else 1.0)
+
+
+def _keep_identities(probe, trained):
+    """Give every neuron the number of the one it has come from."""
+    order, trained.matching = match_directions(
+        trained.weights.decoder, probe.decoder_weights_
+    )
+    if probe.nested_sizes is not None or (order == np.arange(len(order))).all():
+        return
+    weights, state = trained.weights, trained.state
+    for name in ("encoder", "encoder_bias", "decoder", "threshold"):
+        value = getattr(weights, name)
+        if value is not None and value.ndim:
+            setattr(weights, name, value[order])
+    for values in [state["parameters"], *map(dict.values, state["moments"])]:
+        for value in values:
+            if value.ndim and len(value) == len(order):
+                value[:] = value[order]
+    state["silent_for"] = state["silent_for"][order]
+    trained.dead = trained.dead[order]

@@ -1,0 +1,92 @@
+"""Run a trainer: epochs, early stopping, resampling, checkpoints."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from skpopsteer.sae._resampling import resample
+
+__all__ = ["Run", "run"]
+
+
+@dataclass
+class Run:
+    """How far a training has come.
+
+    Attributes
+    ----------
+    losses, held_out : list of float
+        Objective of every epoch, and FVU of the held-out rows after it.
+    best : list of ndarray or None
+        Parameters with the lowest FVU of the held-out rows.
+    """
+
+    losses: list = field(default_factory=list)
+    held_out: list = field(default_factory=list)
+    best: Any = None
+
+    def stopped(self, tol, patience):
+        """Whether as many epochs have passed without an improvement by `tol`."""
+        curve = self.held_out or self.losses
+        best, stale = np.inf, 0
+        for value in curve:
+            stale = 0 if value < best - tol else stale + 1
+            best = min(best, value)
+        return stale >= patience
+
+
+def run(trainer, rows, held_out, probe, checkpoint, fingerprint, update):
+    """Train until the epochs are over or nothing improves.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    rows : ArrayRows or the like
+    held_out : ndarray of shape (n, n_features) or None
+        Rows that are judged and not trained on.
+    probe : SparseAutoencoderProbe
+        Its parameters are read.
+    checkpoint : Checkpoint or None
+        Where to go on from, and where every epoch is saved.
+    fingerprint : str
+        What a checkpoint must have been made of.
+    update : callable
+        ``update(loss, n_dead, epoch=)``, called after every epoch; True asks to stop.
+
+    Returns
+    -------
+    Run
+    """
+    progress = Run()
+    if checkpoint is not None:
+        saved = checkpoint.load(fingerprint)
+        if saved is not None:
+            trainer.resume(saved.pop("trainer"))
+            progress = Run(**saved)
+    while len(progress.losses) < probe.max_iter and not progress.stopped(
+        probe.tol, probe.n_iter_no_change
+    ):
+        progress.losses.append(trainer.epoch(rows))
+        n_epochs, every = len(progress.losses), probe.resample_every
+        if held_out is not None:
+            _judge(trainer, held_out, progress)
+        # Not after the last epoch: what is revived has to learn.
+        if every and n_epochs % every == 0 and n_epochs < probe.max_iter:
+            resample(trainer, rows)
+        n_dead = int(trainer.dead().sum())
+        stop = update(progress.losses[-1], n_dead, epoch=n_epochs)
+        if checkpoint is not None:
+            checkpoint.save({**vars(progress), "trainer": trainer.state()}, fingerprint)
+        if stop:
+            break
+    if progress.best is not None:
+        trainer.restore(progress.best)
+    return progress
+
+
+def _judge(trainer, held_out, progress):
+    fvu = trainer.fvu(held_out)
+    if fvu < min(progress.held_out, default=np.inf):
+        progress.best = trainer.state()["parameters"]
+    progress.held_out.append(fvu)
