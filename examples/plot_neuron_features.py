@@ -41,7 +41,7 @@ taste = (X @ item_popularity(X)) / X.sum(axis=1)
 pipeline = Pipeline(
     [
         ("embed", host),
-        ("probe", SparseAutoencoderProbe(256, k=16, max_iter=30, random_state=0)),
+        ("probe", SparseAutoencoderProbe(64, k=8, max_iter=100, random_state=0)),
         ("select", PopularityNeuronSelector(n_neurons_to_select=16)),
     ]
 ).set_output(transform="pandas")
@@ -76,7 +76,7 @@ years = np.array([title.rstrip()[-5:-1] for title in data.item_titles])
 from_before = np.char.isdigit(years) & (years < "1960")
 sees_old_films = (X @ from_before.astype(float)) > 5
 neurons = make_pipeline(
-    host, SparseAutoencoderProbe(256, k=16, max_iter=30, random_state=0)
+    host, SparseAutoencoderProbe(64, k=8, max_iter=100, random_state=0)
 )
 for name, features in {
     "embedding": host,
@@ -95,7 +95,7 @@ for name, features in {
 with config_context(enable_metadata_routing=True):
     trained = as_recommender((host.transform(X), host.item_embeddings_))
     trained.set_transform_request(user_ids=True)
-    probe = SparseAutoencoderProbe(64, max_iter=5, random_state=0)
+    probe = SparseAutoencoderProbe(32, k=8, max_iter=20, random_state=0)
     looked_up = make_pipeline(trained, probe)
     users = np.arange(X.shape[0])
     Z = looked_up.fit(X, None, user_ids=users).transform(X, user_ids=users)

@@ -182,8 +182,8 @@ class EncodingMixin(TransformerMixin):
         error, squares, n_kept, n_rows = sums
         variance = squares - float(np.square(total).sum()) / n_rows
         # All rows alike, to rounding: there is nothing to explain.
-        fvu = error / variance if variance > 1e-12 * squares else float(error > 0)
-        return fvu, n_kept / n_rows, ~fired
+        fvu = error / variance if variance > 1e-12 * squares else error > 0
+        return float(fvu), float(n_kept / n_rows), ~fired
 
 
 def row_statistics(X):

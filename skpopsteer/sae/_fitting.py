@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import joblib
@@ -236,9 +237,7 @@ def _train(probe, rows, held_out, settings, seed, checkpoint, resume):
         _resume(trainer, probe)
     fingerprint = ""
     if checkpoint is not None:
-        # What the result depends on; the rows by their number, centre and spread.
-        what = settings, len(rows), trainer.shift, trainer.scale, _integer_seed(probe)
-        fingerprint = joblib.hash((what, probe.early_stopping, resume))
+        fingerprint = _fingerprint(probe, trainer, rows, settings, resume)
     with track(
         probe, probe.max_iter, verbose=probe.verbose, description="autoencoder"
     ) as update:
@@ -246,9 +245,17 @@ def _train(probe, rows, held_out, settings, seed, checkpoint, resume):
     return trainer, done.losses
 
 
-def _integer_seed(probe):
-    seed = probe.random_state
-    return seed if isinstance(seed, int | np.integer) else None
+def _fingerprint(probe, trainer, rows, settings, resume):
+    """Hash what the result depends on; the rows by their number, centre and spread."""
+    params = probe.get_params(deep=False)
+    for name in ("checkpoint", "sparse_output", "verbose"):
+        del params[name]
+    if not isinstance(params["random_state"], Integral):
+        # Drawn anew by every call: what was saved goes on with the seed it had.
+        params["random_state"] = None
+    return joblib.hash(
+        (params, settings, len(rows), trainer.shift, trainer.scale, resume)
+    )
 
 
 def _resume(trainer, probe):

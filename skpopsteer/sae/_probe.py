@@ -67,6 +67,8 @@ class SparseAutoencoderProbe(
         Rows in a step.
     learning_rate : float, default=1e-3
         Of Adam, without weight decay.
+    decay : float, default=0.2
+        Share of `max_iter`, at the end, over which the learning rate falls to 0.
     tol : float, default=1e-4
         Training stops when the loss of an epoch has not improved by this much for
         `n_iter_no_change` epochs.
@@ -195,6 +197,7 @@ class SparseAutoencoderProbe(
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "decay": [Interval(Real, 0, 1, closed="both")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -224,6 +227,7 @@ class SparseAutoencoderProbe(
         max_iter=100,
         batch_size=1024,
         learning_rate=1e-3,
+        decay=0.2,
         tol=1e-4,
         n_iter_no_change=10,
         early_stopping=False,
@@ -249,6 +253,7 @@ class SparseAutoencoderProbe(
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.decay = decay
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping

@@ -145,12 +145,29 @@ class Trainer:
         # In float32 after the subtraction only: a large common offset loses nothing.
         return self._tensor(((rows - self.shift) / self.scale).astype(np.float32))
 
-    def epoch(self, rows):
-        """Pass over the rows once, in random order; return the mean loss."""
-        total = 0.0
+    def epoch(self, rows, rate=None):
+        """Pass over the rows once, in random order; return the mean loss.
+
+        Parameters
+        ----------
+        rows : ArrayRows or the like
+        rate : callable, default=None
+            ``rate(share)`` multiplies the learning rate when this share of the rows is
+            done; None is 1.
+
+        Returns
+        -------
+        float
+        """
+        total, n_done = 0.0, 0
         with torch.no_grad():
             for batch in rows.epoch(self.order, self.settings.batch_size):
+                factor = 1.0 if rate is None else rate(n_done / len(rows))
+                self.optimizer.param_groups[0]["lr"] = (
+                    factor * self.settings.learning_rate
+                )
                 total += self.step(self.scaled(batch)) * len(batch)
+                n_done += len(batch)
         return total / len(rows)
 
     def step(self, batch):

@@ -1,17 +1,26 @@
 """Fit the sides of a steered recommender: which rows, which probe, which selector."""
 
+import copy
+import warnings
+
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
 from skpopsteer._validation import check_per_item
+from skpopsteer.metrics import ndcg
 from skpopsteer.neurons import PopularityNeuronSelector
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.sae import SparseAutoencoderProbe
 from skpopsteer.steering._shared import encode_fit_rows
 from skpopsteer.steering._side import SteeredSide
 
-__all__ = ["fit_item_side", "fit_user_side", "label_items"]
+__all__ = ["fit_item_side", "fit_user_side", "label_items", "warn_of_pass_through"]
+
+#: Users the pass-through is judged on, and the share of NDCG it has to keep.
+_JUDGED_USERS = 256
+_KEPT_NDCG = 0.95
 
 
 def label_items(model, item_groups=None):
@@ -87,6 +96,42 @@ def fit_item_side(model, rng):
     probe = model.probe if model.item_probe is None else model.item_probe
     selector = model.selector if model.item_selector is None else model.item_selector
     return _fit_side(model, probe, selector, rows, rows, rows, model.item_groups_, rng)
+
+
+def warn_of_pass_through(model, X, y, user_ids):
+    """Say so when the autoencoder loses much of the host's accuracy by itself.
+
+    Parameters
+    ----------
+    model : fitted SteeredRecommender
+    X : csr_array of shape (n_users, n_items)
+    y : sparse of shape (n_users, n_items) or HeldOut
+        Anything else is not held-out interactions for certain, and not looked at.
+    user_ids : array-like of shape (n_users,) or None
+    """
+    y = getattr(y, "y", y)
+    if not issparse(y) or y.shape != X.shape:
+        return
+    rows = np.flatnonzero(np.diff(y.tocsr().indptr))
+    # Lists differ little, so that few users tell.
+    rows = rows[:: max(1, len(rows) // _JUDGED_USERS)]
+    if not len(rows):
+        return
+    ids = None if user_ids is None else np.asarray(user_ids)[rows]
+    X, y, k = X[rows], y.tocsr()[rows], model.n_recommendations
+    reconstructed = copy.copy(model)
+    reconstructed.set_params(reconstruction="replace", keep_top=0, user_strength=None)
+    encoded = reconstructed._encode_to_score(X, ids)
+    host, turned = model.recommender_, reconstructed._turn(0.0)
+    own = ndcg(y, host._lists(X, encoded.embeddings, None, k, [X])[0])
+    kept = ndcg(y, reconstructed._lists(X, encoded, turned, k, [X])[0])
+    if kept < _KEPT_NDCG * own:
+        warnings.warn(
+            "`probe` must keep 95 % of the host's NDCG when nothing is turned; got "
+            f"{100 * kept / own:.0f} % ({kept:.3f} of {own:.3f}). Train it longer, or "
+            "raise its n_neurons or k.",
+            stacklevel=4,
+        )
 
 
 def _fit_side(model, probe, selector, training, rows, group_rows, groups, rng):

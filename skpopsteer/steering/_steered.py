@@ -14,7 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
 from skpopsteer._validation import check_interactions
-from skpopsteer.steering._fitting import fit_item_side, fit_user_side, label_items
+from skpopsteer.steering._fitting import (
+    fit_item_side,
+    fit_user_side,
+    label_items,
+    warn_of_pass_through,
+)
 from skpopsteer.steering._knobs import KnobMixin
 from skpopsteer.steering._user_strength import niche_taste
 
@@ -246,8 +251,10 @@ class SteeredRecommender(
         ----------
         X : array-like or sparse of shape (n_users, n_items)
             Interactions the recommender sees; times for an order-aware host.
-        y : object, default=None
-            Not used; held-out interactions are for ``score``.
+        y : sparse of shape (n_users, n_items) or HeldOut, default=None
+            Held-out interactions: a warning tells when the autoencoder, with nothing
+            turned, keeps less than 95 % of the host's NDCG on some of them. Not used
+            for anything else; other objects are not looked at.
         item_features : None
             For selectors that read features of the items; the popularity selector reads
             none.
@@ -292,6 +299,7 @@ class SteeredRecommender(
         self._n_features_out = fitted.n_features
         taste = niche_taste(X, self.item_popularity_)
         self._mean_taste = float(np.nanmean(taste))
+        warn_of_pass_through(self, X, y, user_ids)
         return self
 
     def fit_transform(self, X, y=None, *, user_ids=None, **fit_params):

@@ -15,6 +15,9 @@ __all__ = ["Curve", "Goal", "Search", "find_strength", "make_search", "one_metri
 #: Doublings of the first strength that are tried at once, and when that is not enough.
 _COARSE = range(-4, 7)
 _FURTHER = range(7, 13)
+#: How far above the floor a constraint just meets it, and the share of the objective
+#: that is not worth going further.
+_JUST, _TRIFLE = 0.005, 0.005
 #: Halvings of an interval, which cuts it to a millionth.
 _MAX_HALVINGS = 20
 #: Rounds of looking left and right of the best strength.
@@ -135,15 +138,21 @@ class Curve:
     def best(self, floor):
         """Return the best strength measured; if none reaches the floor, the nearest.
 
-        Of equals the one that turns the knob least.
+        Of equals the one that turns the knob least. What is no better than a strength
+        that just meets the floor, but for a trifle, would overshoot for nothing.
         """
+        best = min(self.points, key=lambda s: self._rank(s, floor))
+        just = [s for s, (_, c) in self.points.items() if 0 <= c - floor <= _JUST]
+        if not just:
+            return best
+        nearest = min(just, key=lambda s: self._rank(s, floor))
+        gain = self.points[best][0] - self.points[nearest][0]
+        return nearest if gain <= _TRIFLE * abs(self.points[best][0]) else best
 
-        def rank(strength):
-            objective = self.points[strength][0]
-            objective = -np.inf if np.isnan(objective) else objective
-            return (self.shortfall(strength, floor), -objective, abs(strength))
-
-        return min(self.points, key=rank)
+    def _rank(self, strength, floor):
+        objective = self.points[strength][0]
+        objective = -np.inf if np.isnan(objective) else objective
+        return self.shortfall(strength, floor), -objective, abs(strength)
 
 
 def find_strength(curve, floor, strengths, tol):

@@ -126,12 +126,12 @@ class TunedSteeringCV(EstimatorMixin, MetaEstimatorMixin, BaseEstimator):
     .. math:: \max_s f(s) \quad \text{subject to} \quad g(s) \ge c .
 
     Strengths are scanned, each crossing of the floor is bisected until g exceeds c by
-    at most `tol`, and the best strength measured is taken; neither score has to be
-    monotone. Some 30 strengths are measured a fit; each costs the scores and the lists.
-    A strength does not carry over from one autoencoder to another: every fold has its
-    own, and that of the best candidate is found anew after it is fitted on all users.
-    Without a `memory` of the estimator candidates share a temporary one: what they have
-    in common is trained and encoded once.
+    at most `tol`, and the best strength measured is taken, or one that just meets the
+    floor if that is within .5 % of it; neither score has to be monotone. Some 30
+    strengths are measured a fit; each costs the scores and the lists. A strength does
+    not carry over from one autoencoder to another: every fold has its own, and that of
+    the best candidate is found anew after it is fitted on all users. Without a `memory`
+    of the estimator candidates share a temporary one.
 
     References
     ----------

@@ -132,7 +132,7 @@ def test_a_warm_start_goes_on_where_fit_stopped(planted):
 
 def test_partial_fit_in_two_calls_is_two_epochs(planted):
     X = planted[0]
-    probe = SparseAutoencoderProbe(48, k=4, max_iter=2, random_state=0)
+    probe = SparseAutoencoderProbe(48, k=4, max_iter=2, decay=0, random_state=0)
     stepwise = clone(probe).partial_fit(X).partial_fit(X)
     at_once = clone(probe).fit(X)
     np.testing.assert_allclose(

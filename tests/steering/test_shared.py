@@ -61,7 +61,7 @@ def test_candidates_of_a_grid_encode_the_rows_of_a_fold_once(
         search.fit(X, y)
         return sum(counts), search.cv_results_
 
-    few, _ = rows_encoded([0.5])
+    few, _ = rows_encoded([0.5])  # the rows judged for the pass-through included
     many, shared = rows_encoded([0.0, 0.5, 1.0, 2.0])
     assert many == few > 0
     apart = GridSearchCV(
