@@ -6,9 +6,10 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skpopsteer.sae._standardize import row_statistics, standardize
 from skpopsteer.sae._weights import BLOCK_ACTIVATIONS, SparseWeights, keep_largest
 
-__all__ = ["EncodingMixin", "row_statistics"]
+__all__ = ["EncodingMixin"]
 
 
 class EncodingMixin(TransformerMixin):
@@ -119,10 +120,7 @@ class EncodingMixin(TransformerMixin):
         return validate_data(self, X, dtype=np.float32, reset=False)
 
     def _standardized(self, X):
-        if not self.standardize_rows:
-            return X
-        mean, deviation = row_statistics(X)
-        return (X - mean) / deviation
+        return standardize(X) if self.standardize_rows else X
 
     def _weights(self):
         return SparseWeights(
@@ -184,13 +182,6 @@ class EncodingMixin(TransformerMixin):
         # All rows alike, to rounding: there is nothing to explain.
         fvu = error / variance if variance > 1e-12 * squares else error > 0
         return float(fvu), float(n_kept / n_rows), ~fired
-
-
-def row_statistics(X):
-    """Return the mean and the standard deviation of every row, (n_rows, 1) each."""
-    mean = X.mean(axis=1, keepdims=True)
-    deviation = X.std(axis=1, keepdims=True)
-    return mean, np.where(deviation > 0, deviation, np.float32(1))
 
 
 def _squares(values):

@@ -11,9 +11,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from skpopsteer._validation import check_embeddings
-from skpopsteer.sae._encoding import row_statistics
 from skpopsteer.sae._matching import match_directions, stability
 from skpopsteer.sae._rows import ArrayRows
+from skpopsteer.sae._standardize import StandardizedRows, standardize
 
 __all__ = ["Trained", "fit_once", "fit_rows", "warn_of_dead"]
 
@@ -33,33 +33,6 @@ class Trained:
     state: dict
     stability: Any = None
     matching: Any = None
-
-
-class StandardizedRows:
-    """Rows with mean 0 and deviation 1 each, made on the way."""
-
-    def __init__(self, rows):
-        self.rows, self.n_features = rows, rows.n_features
-
-    def __len__(self):
-        return len(self.rows)
-
-    def epoch(self, order_rng, batch_size):
-        """Yield batches, as those of the rows."""
-        return map(_standardize, self.rows.epoch(order_rng, batch_size))
-
-    def blocks(self, size=2**16):
-        """Yield blocks, as those of the rows."""
-        return map(_standardize, self.rows.blocks(size))
-
-    def sample(self, n, rng):
-        """Return random rows."""
-        return _standardize(self.rows.sample(n, rng))
-
-
-def _standardize(X):
-    mean, deviation = row_statistics(X)
-    return (X - mean) / deviation
 
 
 def fit_rows(probe, rows, item_embeddings, resume):
@@ -223,7 +196,7 @@ def _hold_out(probe, rows):
         kept, held_out = train_test_split(
             rows.X, test_size=probe.validation_fraction, random_state=seed
         )
-    held_out = _standardize(held_out) if probe.standardize_rows else held_out
+    held_out = standardize(held_out) if probe.standardize_rows else held_out
     return held_out, prepared(ArrayRows(kept))
 
 

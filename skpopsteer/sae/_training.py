@@ -15,6 +15,7 @@ from skpopsteer.sae._activations import ACTIVATIONS
 from skpopsteer.sae._centre import geometric_median, moments
 from skpopsteer.sae._codes import SparseCodes
 from skpopsteer.sae._losses import CosineLoss, SquaredLoss
+from skpopsteer.sae._matryoshka import reconstruct_nested
 from skpopsteer.sae._weights import SparseWeights
 
 __all__ = ["Settings", "Trainer"]
@@ -189,7 +190,9 @@ class Trainer:
 
     def _learn(self, batch, centred, pre, codes):
         """Sum up the gradients of all parts of the objective; return its value."""
-        parts, losses, by_output = self._nested(batch, codes)
+        parts, losses, by_output, self.output = reconstruct_nested(
+            batch, codes, self.sizes, self.decoder, self.decoder_bias, self.loss
+        )
         for part, gradient in zip(parts, by_output, strict=True):
             by_value = part.products(gradient, self.decoder)
             if len(parts) == 1:
@@ -204,34 +207,6 @@ class Trainer:
         # The bias is subtracted in front of the encoder, too.
         self.decoder_bias.grad -= self.encoder_bias.grad @ self.encoder
         return losses
-
-    def _nested(self, batch, codes):
-        """Reconstruct with every nested dictionary.
-
-        Returns
-        -------
-        parts : list of codes
-            What each dictionary adds to the one before.
-        loss : float
-            Mean over the dictionaries.
-        by_output : list of tensor of shape (n_rows, n_features)
-            Gradient by what each part adds: by all reconstructions it is in.
-        """
-        starts = (0, *self.sizes[:-1])
-        parts = [codes]
-        if len(self.sizes) > 1:
-            ends = zip(starts, self.sizes, strict=True)
-            parts = [codes.part(low, high) for low, high in ends]
-        output, losses, gradients = self.decoder_bias, [], []
-        for part in parts:
-            output = output + part.decode(self.decoder)
-            loss, gradient = self.loss(batch, output)
-            losses.append(loss / len(parts))
-            gradients.append(gradient / len(parts))
-        for level in range(len(parts) - 2, -1, -1):
-            gradients[level] = gradients[level] + gradients[level + 1]
-        self.output = output
-        return parts, sum(losses), gradients
 
     def _back(self, codes, by_value, by_output, centred):
         """Add the gradients of codes whose gradient by value is known."""

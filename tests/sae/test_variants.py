@@ -4,8 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.decomposition import NMF, PCA, TruncatedSVD
 
-from skpopsteer import SparseAutoencoderProbe, SteeredRecommender
+from skpopsteer import SparseAutoencoderProbe, SteeredRecommender, as_recommender
 from skpopsteer.metrics import average_popularity
 from skpopsteer.persistence import load, save
 from skpopsteer.popularity import item_popularity
@@ -201,3 +202,21 @@ def test_bad_items_give_one_line(planted, items):
         probe_of("topk").fit(planted, item_embeddings=items)
     with pytest.raises(ValueError, match=r"^`item_embeddings` must have 24 columns"):
         probe_of("prediction").fit(planted, item_embeddings=items[:, :5])
+
+
+@pytest.mark.parametrize("rule", ["shift", "scale"])
+def test_decompositions_of_scikit_learn_stand_in_for_a_probe(interactions, rule):
+    """PCA has signed activations, which can be shifted; NMF wants rows that are not
+    negative, as an NMF host has them."""
+    host = as_recommender(NMF(8, init="nndsvda", max_iter=500).fit(interactions))
+    probe = NMF(6, init="nndsvda", max_iter=2000, random_state=0)
+    if rule == "shift":
+        host = as_recommender(TruncatedSVD(8, random_state=0).fit(interactions))
+        probe = PCA(6, random_state=0)
+    model = SteeredRecommender(host, probe=probe, rule=rule, random_state=0)
+    model.fit(interactions)
+    own = host.recommend(interactions)
+    np.testing.assert_array_equal(model.recommend(interactions, strength=0), own)
+    popularity = item_popularity(interactions)
+    steered = model.recommend(interactions, strength=1.0)
+    assert average_popularity(steered, popularity) < average_popularity(own, popularity)

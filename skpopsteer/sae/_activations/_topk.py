@@ -1,5 +1,7 @@
 """The k largest activations of every row."""
 
+from typing import Any
+
 import torch
 
 from skpopsteer.sae._codes import SparseCodes, largest
@@ -24,7 +26,7 @@ class TopK:
     """
 
     parameters = ()
-    threshold = None
+    threshold: Any = None
 
     def __init__(self, k, sparsity_penalty=0.0, n_features=1):
         self.k = k

@@ -1,0 +1,54 @@
+"""How well embeddings of a real recommender are written as a few neurons."""
+
+import numpy as np
+import pytest
+from implicit.als import AlternatingLeastSquares
+from scipy.sparse import csr_matrix
+from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
+
+from skpopsteer import SparseAutoencoderProbe, as_recommender
+from skpopsteer.datasets import load_movielens
+from skpopsteer.metrics import ndcg
+from skpopsteer.model_selection import hide_interactions
+
+
+@pytest.fixture(scope="module")
+def movielens(shared_data):
+    """ALS with 64 factors on ML-1M, its users, and what is hidden of them."""
+    X, y = hide_interactions(load_movielens(shared_data / "ml-1m").X, random_state=0)
+    with threadpool_limits(1, "blas"):
+        als = AlternatingLeastSquares(factors=64, alpha=5, random_state=0)
+        als.fit(csr_matrix(X, dtype=np.float32), show_progress=False)
+    host = as_recommender(als)
+    return host, X, y, host.encode_users(X)
+
+
+def lists_of(host, X, U):
+    scores = host.decode(U)
+    scores[X.nonzero()] = -np.inf
+    return np.argsort(-scores, axis=1, kind="stable")[:, :10]
+
+
+def overlap(first, second):
+    pairs = zip(first, second, strict=True)
+    return np.mean([len(np.intersect1d(a, b)) / 10 for a, b in pairs])
+
+
+def test_32_of_2048_neurons_say_nearly_all(movielens):
+    host, X, y, U = movielens
+    probe = SparseAutoencoderProbe(2048, k=32, random_state=0).fit(U)
+    assert probe.fvu_ <= 0.10
+    assert probe.dead_neurons_.mean() <= 0.02
+    own = lists_of(host, X, U)
+    passed = lists_of(host, X, probe.inverse_transform(probe.transform(U)))
+    assert overlap(own, passed) >= 0.93
+    assert ndcg(y, passed) >= 0.98 * ndcg(y, own)
+
+
+def test_8_neurons_say_more_than_8_components(movielens):
+    *_, U = movielens
+    probe = SparseAutoencoderProbe(1024, k=8, random_state=0).fit(U)
+    pca = PCA(8, random_state=0).fit(U)
+    assert probe.fvu_ < 0.8 * (1 - pca.explained_variance_ratio_.sum())
+    assert probe.dead_neurons_.mean() < 0.15
