@@ -48,12 +48,30 @@ TOLERANCE = 0.02
 MIN_USED = 0.9
 #: What `--tune` tries.
 GRID = {
-    OURS: [{"lr": lr} for lr in (1e-3, 2e-3, 4e-3, 8e-3)],
+    OURS: [
+        {"decay": decay, "lr": lr}
+        for decay, lr in (
+            (0.2, 2e-3),
+            (0.5, 2e-3),
+            (0.5, 3e-3),
+            (0.5, 4e-3),
+            (0.5, 5e-3),
+        )
+    ],
     "sparsify": [
         {"optimizer": "signum", "lr": 1e-2},
         *({"optimizer": "adam", "lr": lr} for lr in (2e-3, 4e-3, 8e-3)),
     ],
-    "saelens": [{"decay": 0.2, "lr": lr} for lr in (1e-3, 2e-3, 4e-3, 8e-3)],
+    "saelens": [
+        {"decay": decay, "lr": lr}
+        for decay, lr in (
+            (0.2, 2e-3),
+            (0.2, 4e-3),
+            (0.5, 2e-3),
+            (0.5, 3e-3),
+            (0.5, 4e-3),
+        )
+    ],
     "overcomplete": [
         {"decay_to": decay_to, "lr": lr}
         for decay_to, lr in ((1, 2e-3), (1, 4e-3), (0, 4e-3), (0, 8e-3))

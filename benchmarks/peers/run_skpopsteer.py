@@ -14,6 +14,7 @@ def train(rows, job):
         max_iter=job["epochs"],
         tol=0.0,
         learning_rate=job["settings"]["lr"],
+        decay=job["settings"]["decay"],
         device=job["device"],
         random_state=0,
     )

@@ -22,6 +22,10 @@ __all__ = ["Settings", "Trainer"]
 
 #: Batches at the least over which a neuron must stay silent to count as dead.
 MIN_WINDOW = 10
+#: Learning rate of the directions, in units of the other weights'. They are kept at
+#: unit length, so that nothing but the rate decides how far they turn; with the same
+#: rate FVU is higher by a tenth to a fifth after as many steps.
+DECODER_RATE = 4.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Trainer:
             return SquaredLoss(float(n_features))
         V = np.asarray(settings.item_embeddings, dtype=np.float64)
         metric = V.T @ V
-        metric *= n_features / np.trace(metric)
+        metric *= n_features / (np.trace(metric) or 1.0)
         total = sum(
             float((((b - self.shift) @ metric) * (b - self.shift)).sum())
             for b in rows.blocks()
@@ -131,12 +135,12 @@ class Trainer:
             self.encoder, self.encoder_bias, self.decoder, self.decoder_bias,
             *self.activation.parameters,
         ]  # fmt: skip
+        rest = [p for p in self.parameters if p is not self.decoder]
         self.optimizer = torch.optim.Adam(
-            self.parameters,
-            lr=self.settings.learning_rate,
-            weight_decay=0.0,
-            fused=True,
-        )
+            [{"params": rest, "factor": 1.0},
+             {"params": [self.decoder], "factor": DECODER_RATE}],
+            lr=self.settings.learning_rate, weight_decay=0.0, fused=True,
+        )  # fmt: skip
 
     def _tensor(self, array):
         return torch.from_numpy(array).to(self.settings.device)
@@ -163,13 +167,14 @@ class Trainer:
         total, n_done = 0.0, 0
         with torch.no_grad():
             for batch in rows.epoch(self.order, self.settings.batch_size):
-                factor = 1.0 if rate is None else rate(n_done / len(rows))
-                self.optimizer.param_groups[0]["lr"] = (
-                    factor * self.settings.learning_rate
-                )
+                self._set_rate(1.0 if rate is None else rate(n_done / len(rows)))
                 total += self.step(self.scaled(batch)) * len(batch)
                 n_done += len(batch)
         return total / len(rows)
+
+    def _set_rate(self, factor):
+        for group in self.optimizer.param_groups:
+            group["lr"] = factor * group["factor"] * self.settings.learning_rate
 
     def step(self, batch):
         """Take one step of Adam on one batch; return its loss."""

@@ -251,3 +251,32 @@ def test_zero_codes_leave_the_whole_variance():
     trainer.encoder_bias.fill_(-100.0)
     trainer.decoder_bias.zero_()
     assert trainer.fvu(X) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_a_perfect_reconstruction_leaves_nothing():
+    """Features and their negatives are the directions, the rows are their own codes."""
+    X = rows(100, 4)
+    trainer = trainer_of(X, n_neurons=8, k=4)
+    axes = torch.cat([torch.eye(4), -torch.eye(4)])
+    trainer.encoder.copy_(axes)
+    trainer.decoder.copy_(axes)
+    trainer.encoder_bias.zero_()
+    trainer.decoder_bias.zero_()
+    assert trainer.fvu(X) == pytest.approx(0.0, abs=1e-10)
+
+
+@pytest.mark.parametrize(("decay", "vanish"), [(0.0, False), (1e-6, True)])
+def test_rows_of_silent_neurons_vanish_by_decay_inside_adam_only(decay, vanish):
+    """Adam rescales a gradient of 1e-6 w to full steps: a silent neuron is lost."""
+    X = rows(256)
+    trainer = trainer_of(X, aux_penalty=0.0, learning_rate=1e-2)
+    trainer.optimizer.param_groups[0]["weight_decay"] = decay
+    trainer.encoder_bias[:5] = -100.0
+    before = trainer.encoder[:5].norm(dim=1)
+    for _ in range(60):
+        trainer.epoch(ArrayRows(X))
+    after = trainer.encoder[:5].norm(dim=1)
+    if vanish:
+        assert (after < 0.1 * before).all()
+    else:
+        torch.testing.assert_close(after, before)

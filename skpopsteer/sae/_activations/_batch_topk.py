@@ -32,6 +32,10 @@ class BatchTopK(TopK):
         super().__init__(k)
         self._sum = self._weight = 0.0
 
+    def start(self, pre):
+        """Forget what was seen before training."""
+        self._sum = self._weight = 0.0
+
     @property
     def threshold(self):
         """Running mean of the smallest activation kept, as an array of shape ()."""
