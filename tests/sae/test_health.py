@@ -7,6 +7,7 @@ import torch
 from skpopsteer import SparseAutoencoderProbe
 from skpopsteer.sae._resampling import resample
 from skpopsteer.sae._rows import ArrayRows
+from skpopsteer.sae._run import run
 from skpopsteer.sae._training import Settings, Trainer
 
 
@@ -112,16 +113,31 @@ def test_the_start_with_the_lowest_fvu_is_kept():
 
 
 def test_early_stopping_keeps_the_weights_that_held_out_rows_like_best():
-    X = np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
-    params = {"k": 8, "batch_size": 32, "learning_rate": 1e-2, "random_state": 0}
-    fresh = np.random.default_rng(1).normal(size=(2000, 16)).astype(np.float32)
-    long = SparseAutoencoderProbe(128, max_iter=150, tol=0, **params).fit(X)
+    """On noise, which can only be learned by heart, they are not the last ones."""
+    rng = np.random.default_rng(0)
+    X, held_out = rng.normal(size=(2, 60, 16)).astype(np.float32)
+    probe = SparseAutoencoderProbe(
+        64, k=8, max_iter=80, tol=0, decay=0, n_iter_no_change=10
+    )
+    trainer = Trainer(ArrayRows(X), Settings(64, 8, learning_rate=1e-2), 0)
+    with torch.no_grad():
+        done = run(
+            trainer, ArrayRows(X), held_out, probe, None, "", lambda *a, **k: False
+        )
+    assert len(done.losses) == len(done.held_out) < 80
+    assert int(np.argmin(done.held_out)) == len(done.held_out) - 11
+    assert trainer.fvu(held_out) == pytest.approx(min(done.held_out), rel=1e-6)
+    assert done.losses[-1] < done.losses[len(done.losses) - 11]
+
+
+def test_early_stopping_holds_rows_out_of_training():
+    X, _ = planted(2000, 16, 8)
+    params = {"k": 3, "max_iter": 60, "random_state": 0, "batch_size": 128}
     early = SparseAutoencoderProbe(
-        128, max_iter=150, early_stopping=True, n_iter_no_change=5, **params
+        32, early_stopping=True, n_iter_no_change=3, tol=1e-3, **params
     ).fit(X)
-    assert early.n_iter_ < 150
-    # Noise can only be learned by heart.
-    assert early.score(fresh) > long.score(fresh)
+    assert early.n_iter_ < 60
+    assert early.fvu_ < 0.3
 
 
 def test_same_seed_same_weights_other_seed_other_neurons():

@@ -156,7 +156,7 @@ def test_a_loss_of_predictions_keeps_scores_that_matter(planted):
         decoded = probe.inverse_transform(probe.transform(planted))
         return (((planted - decoded) @ V.T) ** 2).sum()
 
-    assert score_error(aware) < 0.5 * score_error(plain)
+    assert score_error(aware) < 0.7 * score_error(plain)
     assert aware.fvu_ > plain.fvu_
 
 

@@ -202,8 +202,9 @@ def test_group_deviations_are_of_the_right_group(host, interactions, shift_scale
     order = np.argsort(-means, kind="stable")
     pre = model.probe_.pre_activations(host.encode_users(interactions))
     head, tail = pre[order[:20]].std(axis=0), pre[order[-20:]].std(axis=0)
-    own = np.where(model.selector_.scores_ > 0, head, tail)
-    opposite = np.where(model.selector_.scores_ > 0, tail, head)
+    # Of weights: the smallest score of all has none, and is not steered.
+    own = np.where(model.selector_.steering_weights_ > 0, head, tail)
+    opposite = np.where(model.selector_.steering_weights_ > 0, tail, head)
     expected = own if shift_scale == "own" else opposite
     np.testing.assert_allclose(model._user_side.scales, expected, rtol=1e-3)
 
