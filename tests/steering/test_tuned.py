@@ -125,7 +125,7 @@ def test_out_of_reach_the_nearest_is_taken_and_named(host, split):
 
 
 def test_held_out_users_get_what_was_aimed_at():
-    """In 19 of 20 cases or more the interval of other users holds the target."""
+    """In 18 of 20 cases or more the 95 % interval of other users holds the target."""
     held = 0
     for seed in range(20):
         X = make_interactions(1200, 100, random_state=seed).X
