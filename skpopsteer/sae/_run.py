@@ -89,7 +89,7 @@ def run(trainer, rows, held_out, probe, checkpoint, fingerprint, update):
 def _decaying(n_epochs, probe):
     """Return the learning rate's factor, which falls to 0 over the last epochs.
 
-    That takes the noise of single batches out of the weights: an FVU lower by a tenth.
+    That takes the noise of single batches out of the weights.
     """
     n_last = probe.decay * probe.max_iter
     if not n_last:

@@ -23,8 +23,8 @@ __all__ = ["Settings", "Trainer"]
 #: Batches at the least over which a neuron must stay silent to count as dead.
 MIN_WINDOW = 10
 #: Learning rate of the directions, in units of the other weights'. They are kept at
-#: unit length, so that nothing but the rate decides how far they turn; with the same
-#: rate FVU is higher by a tenth to a fifth after as many steps.
+#: unit length, so that nothing but the rate decides how far they turn; at the same rate
+#: they lag behind the encoder, and FVU after as many steps is higher.
 DECODER_RATE = 4.0
 
 

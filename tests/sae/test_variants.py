@@ -148,7 +148,7 @@ def test_a_loss_of_predictions_keeps_scores_that_matter(planted):
     """Items look along four of the features only: the rest need not be explained."""
     V = np.zeros((50, 24))
     V[:, :4] = np.random.default_rng(0).normal(size=(50, 4))
-    params = {"k": 3, "max_iter": 40}
+    params = {"k": 3, "max_iter": 120}
     plain = probe_of("topk", **params).fit(planted)
     aware = probe_of("prediction", **params).fit(planted, item_embeddings=V)
 
@@ -156,7 +156,7 @@ def test_a_loss_of_predictions_keeps_scores_that_matter(planted):
         decoded = probe.inverse_transform(probe.transform(planted))
         return (((planted - decoded) @ V.T) ** 2).sum()
 
-    assert score_error(aware) < 0.7 * score_error(plain)
+    assert score_error(aware) < 0.5 * score_error(plain)
     assert aware.fvu_ > plain.fvu_
 
 

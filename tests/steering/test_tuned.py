@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.utils import estimator_checks as checks
 
 from skpopsteer import (
+    PopularityNeuronSelector,
     PopularityPenaltyReranker,
     SparseAutoencoderProbe,
     SteeredRecommender,
@@ -164,6 +165,26 @@ def test_candidates_are_judged_on_users_their_strength_was_not_found_on(host, sp
         scorer = get_scorer(getattr(tuned, name))
         expected = scorer(by_hand, X[test], y[test])
         assert results[f"split0_test_{name}"][best] == pytest.approx(expected)
+
+
+def test_neurons_sides_rules_and_strengths_per_user_are_searched(host, split):
+    grid = {
+        "selector__n_neurons_to_select": [2, None],
+        "side": ["user", "both"],
+        "rule": ["scale"],
+        "user_strength": ["profile"],
+    }
+    model = steered(host, selector=PopularityNeuronSelector())
+    strengths = [0.0, 0.5, 1.0, 2.0]
+    tuned = TunedSteeringCV(
+        model, target=0.6, strengths=strengths, param_grid=grid, cv=2
+    ).fit(*split)
+    assert len(tuned.cv_results_["params"]) == 4
+    assert set(tuned.best_params_) == {*grid, "strength"}
+    for name, value in tuned.best_params_.items():
+        assert tuned.best_estimator_.get_params()[name] == value
+    # They are different models, and were judged as such.
+    assert len(set(tuned.cv_results_["mean_test_objective"])) == 4
 
 
 def test_a_candidate_that_misses_the_target_is_not_chosen(host, split):
