@@ -13,7 +13,7 @@ from skpopsteer.adapters import (
     as_recommender,
 )
 from skpopsteer.inspection import compare
-from skpopsteer.neurons import PopularityNeuronSelector
+from skpopsteer.neurons import NeuronSubset, NeuronUnion, PopularityNeuronSelector
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.rerankers import PopularityPenaltyReranker
 from skpopsteer.sae import SparseAutoencoderProbe
@@ -23,6 +23,8 @@ __all__ = [
     "ArrayRecommender",
     "DecompositionRecommender",
     "ImplicitRecommender",
+    "NeuronSubset",
+    "NeuronUnion",
     "PopularityGroups",
     "PopularityNeuronSelector",
     "PopularityPenaltyReranker",

@@ -8,11 +8,14 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import validate_data
 
+from skpopsteer._item_features import check_item_features
+
 __all__ = [
     "as_interactions",
     "canonical_csr",
     "check_embeddings",
     "check_interactions",
+    "check_item_features",
     "check_item_lists",
     "check_per_item",
     "check_popularity",

@@ -165,6 +165,9 @@ lists, default=None
         """Make the lists that a scorer reads."""
         return self.recommend(X, n_recommendations, user_ids=user_ids)
 
+    def _check_strength(self, strength):
+        check_strength(strength)
+
     def _turn(self, strength):
         """Prepare whatever depends on the strength and not on the rows."""
         return strength
@@ -180,7 +183,7 @@ lists, default=None
         return_scores,
         strength=None,
     ):
-        check_strength(strength)
+        self._check_strength(strength)
         X, encoded, turned = self._prepare(X, user_ids, strength)
         k = _check_length(n_recommendations, self.n_recommendations)
         forbidden = [X] if exclude_seen else []
@@ -247,9 +250,11 @@ lists, default=None
             The only items allowed: item positions for everybody, or one row each.
         exclude : same forms as `candidates`, default=None
             Items to leave out.
-        strength : float, default=None
+        strength : float or dict of str to float, default=None
             Used in this call instead of the estimator's own `strength`; further
-            strengths that are set keep their proportion to it. 0 turns nothing: the
+            strengths that are set keep their proportion to it. Of a model with several
+            knobs a dict gives the strength of each by its name, and knobs without one
+            are left alone. 0 turns nothing: the
             host's own lists, unless a reconstruction replaces the embedding. Nothing is
             fitted again.
         user_ids : array-like of shape (n_users,), default=None
@@ -309,7 +314,7 @@ lists, default=None
 
     def _turn_checked(self, strength):
         check_is_fitted(self)
-        check_strength(strength)
+        self._check_strength(strength)
         return self._turn(strength)
 
     def _share(self, encoded):

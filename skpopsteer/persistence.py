@@ -9,7 +9,7 @@ import zipfile
 from sklearn.base import BaseEstimator
 
 from skpopsteer._compat import import_optional
-from skpopsteer.adapters import TorchRecommender
+from skpopsteer.adapters import ElsaRecommender, TorchRecommender
 from skpopsteer.adapters._export import CACHES
 from skpopsteer.adapters._implicit import count_extra_columns
 from skpopsteer.steering._side import SteeredSide
@@ -31,6 +31,8 @@ TRUSTED_TYPES = (
     "skpopsteer.adapters._implicit.ImplicitRecommender",
     "skpopsteer.neurons._effect_size.cohens_d",
     "skpopsteer.neurons._popularity.PopularityNeuronSelector",
+    "skpopsteer.neurons._subset.NeuronSubset",
+    "skpopsteer.neurons._union.NeuronUnion",
     "skpopsteer.popularity.PopularityGroups",
     "skpopsteer.rerankers._penalty.PopularityPenaltyReranker",
     "skpopsteer.sae._probe.SparseAutoencoderProbe",
@@ -219,11 +221,11 @@ def _without_cache_folders(value, copies):
 
 def _refuse_torch(model):
     for part in _parts(model):
-        if isinstance(part, TorchRecommender):
+        if isinstance(part, ElsaRecommender | TorchRecommender):
             raise ValueError(
                 "`model` must hold no torch module to be saved without pickle; got one "
-                "in TorchRecommender. Save the vectors of export_embeddings(X), or use "
-                "joblib."
+                f"in {type(part).__name__}. Save the vectors of export_embeddings(X), "
+                "or use joblib."
             )
 
 

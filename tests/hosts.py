@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from elsa import ELSA
 from implicit.als import AlternatingLeastSquares
 from implicit.bpr import BayesianPersonalizedRanking
 from implicit.lmf import LogisticMatrixFactorization
@@ -127,6 +128,25 @@ def _arrays(name, *, with_bias):
         return lists_by_hand(scores[rows], X[rows], k, exclude_seen)
 
     trained = snapshot(model)
+    return Host(name, model, trained, as_recommender(model), X, own_lists)
+
+
+def _elsa(name):
+    X = weighted_interactions()
+    rows = X.toarray().astype(np.float32)
+    # The library draws from the global generator; it is put back.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = ELSA(N_ITEMS, WIDTH, device=torch.device("cpu"))
+        model.fit(rows, batch_size=64, epochs=20, verbose=False)
+    model.zero_grad()
+    library, trained = copy.deepcopy(model), snapshot(model)
+
+    def own_lists(way, users, k, exclude_seen=True):
+        # The library subtracts what it was given, from items that are seen.
+        scores = library.predict(rows[users], batch_size=64).numpy() + rows[users]
+        return lists_by_hand(scores, X[users], k, exclude_seen)
+
     return Host(name, model, trained, as_recommender(model), X, own_lists)
 
 
@@ -261,6 +281,7 @@ _RECIPES = {
     "pca": (_decomposition, PCA, {"svd_solver": "arpack"}),
     "arrays": (_arrays, {"with_bias": False}),
     "arrays_with_bias": (_arrays, {"with_bias": True}),
+    "elsa": (_elsa, {}),
     "autoencoder": (
         _autoencoder,
         Autoencoder,
@@ -277,7 +298,8 @@ HOSTS = {
 WITH_USER_IDS = ["als", "bpr", "lmf", "arrays", "arrays_with_bias"]
 #: Hosts whose library encodes rows of interactions itself.
 WITH_OWN_FOLD_IN = [
-    "als", "truncated_svd", "nmf", "pca", "autoencoder", "mult_vae", "sequence_model",
+    "als", "truncated_svd", "nmf", "pca", "elsa", "autoencoder", "mult_vae",
+    "sequence_model",
 ]  # fmt: skip
 LINEAR = [name for name in HOSTS if name != "mult_vae"]
 WAYS = [(name, "user_ids") for name in WITH_USER_IDS]

@@ -9,6 +9,8 @@ from threadpoolctl import threadpool_limits
 from skpopsteer import (
     DecompositionRecommender,
     ImplicitRecommender,
+    NeuronSubset,
+    NeuronUnion,
     PopularityNeuronSelector,
     PopularityPenaltyReranker,
     SparseAutoencoderProbe,
@@ -44,6 +46,10 @@ ESTIMATORS = [
     small_probe(sparse_output=True, n_init=2),
     PopularityNeuronSelector(),
     PopularityNeuronSelector(weighting="joint", fdr=0.5, drop_silent=True),
+    NeuronSubset({0: 0.5}),
+    NeuronUnion(
+        [("first", NeuronSubset([0])), ("popularity", PopularityNeuronSelector())]
+    ),
     small_host(),
     _implicit(AlternatingLeastSquares),
     _implicit(BayesianPersonalizedRanking),
@@ -58,6 +64,16 @@ ESTIMATORS = [
         user_strength="profile",
         reconstruction="replace",
         keep_top=2,
+        random_state=0,
+    ),
+    SteeredRecommender(
+        small_host(),
+        probe=small_probe(),
+        selector=NeuronUnion(
+            [("first", NeuronSubset([0])), ("popularity", PopularityNeuronSelector())],
+            strengths={"first": 0.2},
+        ),
+        rule="interpolate",
         random_state=0,
     ),
 ]

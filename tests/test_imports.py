@@ -11,6 +11,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "skpopsteer"
 LAYERS = [
     {"_version"},
     {"_compat", "_callbacks"},
+    {"_item_features"},
     {"_validation"},
     {"topk", "popularity", "metrics"},
     {"base"},

@@ -33,7 +33,7 @@ from tests.hosts import HOSTS, LINEAR, WITH_USER_IDS
 from tests.instances import ESTIMATORS
 
 ROOT = pathlib.Path(__file__).parents[1]
-TORCH = ["autoencoder", "mult_vae", "sequence_model"]
+TORCH = ["elsa", "autoencoder", "mult_vae", "sequence_model"]
 PLAIN = [name for name in HOSTS if name not in TORCH]
 KNOBS = {
     "user": {},
@@ -293,11 +293,12 @@ def _public_estimators():
                     yield f"{value.__module__}.{name}"
 
 
-def test_every_public_estimator_is_trusted_but_the_one_that_needs_pickle():
+def test_every_public_estimator_is_trusted_but_those_that_need_pickle():
     estimators = set(_public_estimators())
     assert len(estimators) > 7
     assert estimators - set(TRUSTED_TYPES) == {
-        "skpopsteer.adapters._torch.TorchRecommender"
+        "skpopsteer.adapters._elsa.ElsaRecommender",
+        "skpopsteer.adapters._torch.TorchRecommender",
     }
 
 

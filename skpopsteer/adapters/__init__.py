@@ -3,14 +3,18 @@
 from skpopsteer.adapters._array import ArrayRecommender
 from skpopsteer.adapters._as_recommender import as_recommender
 from skpopsteer.adapters._decomposition import DecompositionRecommender
+from skpopsteer.adapters._elsa import ElsaRecommender
 from skpopsteer.adapters._implicit import ImplicitRecommender
+from skpopsteer.adapters._layers import LayerOutput
 from skpopsteer.adapters._sequences import rows_to_sequences
 from skpopsteer.adapters._torch import TorchRecommender
 
 __all__ = [
     "ArrayRecommender",
     "DecompositionRecommender",
+    "ElsaRecommender",
     "ImplicitRecommender",
+    "LayerOutput",
     "TorchRecommender",
     "as_recommender",
     "rows_to_sequences",

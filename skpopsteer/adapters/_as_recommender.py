@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpopsteer.adapters._array import ArrayRecommender
 from skpopsteer.adapters._base import EmbeddingAdapter
 from skpopsteer.adapters._decomposition import DecompositionRecommender
+from skpopsteer.adapters._elsa import ElsaRecommender
 from skpopsteer.adapters._implicit import ImplicitRecommender
 
 
@@ -17,6 +18,7 @@ def as_recommender(model):
     ----------
     model : object
         - a trained factorisation of implicit (ALS, BPR, LMF);
+        - a trained ELSA of elsarec;
         - a fitted decomposition of scikit-learn (TruncatedSVD, NMF, PCA);
         - a tuple ``(user_embeddings, item_embeddings)`` or
           ``(user_embeddings, item_embeddings, item_bias)``;
@@ -69,6 +71,8 @@ def _wrap(model):
     library = type(model).__module__.partition(".")[0]
     if library == "implicit":
         return ImplicitRecommender(model)
+    if library == "elsa":
+        return ElsaRecommender(model)
     if isinstance(model, BaseEstimator) and hasattr(model, "inverse_transform"):
         return DecompositionRecommender(model)
     if hasattr(model, "parameters") and hasattr(model, "modules"):

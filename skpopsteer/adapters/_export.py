@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skpopsteer.adapters._implicit import count_extra_columns
-from skpopsteer.base import check_strength
 
 __all__ = ["CACHES", "ExportMixin", "bake"]
 
@@ -37,7 +36,7 @@ class ExportMixin:
         user_ids : array-like of shape (n_users,), default=None
             Positions of trained users, whose trained vectors are steered; None folds
             every row in.
-        strength : float, default=None
+        strength : float or dict, default=None
             Used in this call instead of the estimator's own `strength`, as in
             ``recommend``.
 
@@ -84,7 +83,7 @@ class ExportMixin:
         True
         """
         check_is_fitted(self)
-        check_strength(strength)
+        self._check_strength(strength)
         self._check_exportable()
         _, encoded, turned = self._prepare(X, user_ids, strength)
         U, V, bias = self._baked(encoded, turned)
@@ -104,7 +103,7 @@ class ExportMixin:
         user_ids : array-like of shape (n_users,), default=None
             Positions of trained users, whose trained vectors are steered; None folds
             every row in.
-        strength : float, default=None
+        strength : float or dict, default=None
             Used in this call instead of the estimator's own `strength`, as in
             ``recommend``.
 

@@ -98,6 +98,8 @@ class PopularityNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
 
     #: What a steered recommender must fit it on.
     fits_on = "profiles"
+    #: Positive strengths of a steered recommender lower popularity.
+    default_strength = -1.0
 
     def __init__(
         self,

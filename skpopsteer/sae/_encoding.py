@@ -6,6 +6,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skpopsteer.sae._refining import refine
 from skpopsteer.sae._standardize import row_statistics, standardize
 from skpopsteer.sae._weights import BLOCK_ACTIVATIONS, SparseWeights, keep_largest
 
@@ -15,8 +16,14 @@ __all__ = ["EncodingMixin"]
 class EncodingMixin(TransformerMixin):
     """Mixin for a probe with weights: everything but training.
 
-    A subclass has `k`, `sparse_output`, `standardize_rows` and the fitted weights.
+    A subclass has `k`, `loss`, `sparse_output`, `standardize_rows` and the fitted
+    weights.
     """
+
+    @property
+    def decodes_with_rows(self):
+        """Whether :meth:`inverse_transform` needs the rows to give their own scale."""
+        return self.standardize_rows or self.loss == "cosine"
 
     def transform(self, X):
         """Return the activations of the neurons.
@@ -31,9 +38,8 @@ class EncodingMixin(TransformerMixin):
         ndarray or csr_array of shape (n_rows, n_neurons), dtype float32
             Not negative; the code of a row does not depend on the rows it comes with.
         """
-        return self._activate(
-            self.pre_activations(X), self.threshold_, self.sparse_output
-        )
+        X = self._standardized(self._check_rows(X))
+        return self._encode(self._weights(), X, self.sparse_output)
 
     def pre_activations(self, X):
         """Return what decides which neurons fire.
@@ -61,7 +67,8 @@ class EncodingMixin(TransformerMixin):
         Returns
         -------
         ndarray of shape (n_rows, n_neurons), dtype float32
-            ``activate(pre_activations(X))`` is ``transform(X)``.
+            ``activate(pre_activations(X))`` is ``transform(X)``, but for what `refine`
+            adds to it.
         """
         check_is_fitted(self)
         P = check_array(P, dtype=np.float32)
@@ -75,9 +82,11 @@ class EncodingMixin(TransformerMixin):
         Z : array-like or sparse of shape (n_rows, n_neurons)
             Activations.
         X : array-like of shape (n_rows, n_features), default=None
-            The rows they were made of; with `standardize_rows` their means and
-            deviations are put back, which activations do not hold. Without them the
-            result is standardised.
+            The rows they were made of; where `decodes_with_rows`, what activations do
+            not hold is put back. With `standardize_rows` that is every row's mean and
+            deviation, and without `X` the result is standardised. With
+            ``loss="cosine"`` it is every row's length, and without `X` one factor
+            serves all rows.
 
         Returns
         -------
@@ -92,10 +101,9 @@ class EncodingMixin(TransformerMixin):
                 f"{Z.shape[1]}. Pass what transform returns."
             )
         decoded = self._weights().reconstruct(csr_array(Z) if issparse(Z) else Z)
-        if X is None or not self.standardize_rows:
+        if X is None or not self.decodes_with_rows:
             return decoded
-        mean, deviation = row_statistics(self._check_rows(X))
-        return decoded * deviation + mean
+        return self._at_scale_of(self._check_rows(X), decoded)
 
     def score(self, X, y=None):
         """Return the share of variance explained, 1 - FVU.
@@ -122,6 +130,20 @@ class EncodingMixin(TransformerMixin):
     def _standardized(self, X):
         return standardize(X) if self.standardize_rows else X
 
+    def _at_scale_of(self, X, decoded):
+        """Put back what the code of a row does not hold."""
+        if self.standardize_rows:
+            mean, deviation = row_statistics(X)
+            if self.loss == "cosine":
+                # Mean and deviation are then the row's own, and so is the length.
+                decoded, deviation = standardize(decoded), X.std(axis=1, keepdims=True)
+            return decoded * deviation + mean
+        if self.loss == "cosine":
+            lengths = np.linalg.norm(decoded, axis=1, keepdims=True)
+            own = np.linalg.norm(X, axis=1, keepdims=True)
+            return decoded * (own / np.where(lengths > 0, lengths, np.float32(1)))
+        return decoded
+
     def _weights(self):
         return SparseWeights(
             self.encoder_weights_,
@@ -130,6 +152,14 @@ class EncodingMixin(TransformerMixin):
             self.decoder_bias_,
             self.threshold_,
         )
+
+    def _encode(self, weights, X, sparse):
+        """Return the activations of rows, standardised where they have to be."""
+        P = weights.pre_activations(X)
+        Z = self._activate(P, weights.threshold, sparse or self.refine > 0)
+        if self.refine:
+            Z = refine(Z, X, weights, self.refine)
+        return Z if sparse or not self.refine else Z.toarray()
 
     def _activate(self, P, threshold, sparse):
         if threshold is not None:
@@ -163,13 +193,10 @@ class EncodingMixin(TransformerMixin):
             for start in range(0, len(block), step):
                 rows = block[start : start + step]
                 X = self._standardized(rows)
-                P = weights.pre_activations(X)
-                Z = self._activate(P, weights.threshold, sparse=True)
+                Z = self._encode(weights, X, sparse=True)
                 fired[Z.indices] = True
                 decoded = weights.reconstruct(Z)
-                if self.standardize_rows:
-                    mean, deviation = row_statistics(rows)
-                    decoded = decoded * deviation + mean
+                decoded = self._at_scale_of(rows, decoded)
                 # Distances to the first row: squares then lose nothing to the mean.
                 offset = rows[0].astype(np.float64) if offset is None else offset
                 distance = rows - offset

@@ -4,19 +4,26 @@ import copy
 import warnings
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, eye_array, issparse
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
-from skpopsteer._validation import check_per_item
+from skpopsteer._validation import check_item_features, check_per_item
 from skpopsteer.metrics import ndcg
 from skpopsteer.neurons import PopularityNeuronSelector
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.sae import SparseAutoencoderProbe
-from skpopsteer.steering._shared import encode_fit_rows
+from skpopsteer.steering._selection import SelectorRows, row_kinds, shares_of_users
+from skpopsteer.steering._shared import encode_fit_rows, encode_users
 from skpopsteer.steering._side import SteeredSide
 
-__all__ = ["fit_item_side", "fit_user_side", "label_items", "warn_of_pass_through"]
+__all__ = [
+    "fit_item_side",
+    "fit_user_side",
+    "label_items",
+    "read_features",
+    "warn_of_pass_through",
+]
 
 #: Users the pass-through is judged on, and the share of NDCG it has to keep.
 _JUDGED_USERS = 256
@@ -49,8 +56,8 @@ def label_items(model, item_groups=None):
     return labels.astype(np.int8)
 
 
-def fit_user_side(model, X, user_ids, rng):
-    """Train on the embeddings of real users, select on profiles.
+def fit_user_side(model, X, user_ids, features, rng):
+    """Train on the embeddings of real users, select on the rows a selector asks for.
 
     Parameters
     ----------
@@ -58,34 +65,44 @@ def fit_user_side(model, X, user_ids, rng):
         Its parameters, fitted host, popularity and groups are read.
     X : csr_array of shape (n_users, n_items)
     user_ids : array-like of shape (n_users,) or None
+    features : tuple of (csr_array of shape (n_items, n_features), names) or None
     rng : numpy.random.Generator
 
     Returns
     -------
     SteeredSide
     """
-    rows, training, group_rows, groups = encode_fit_rows(
+    kinds = row_kinds(_or_default(model.selector))
+    rows, training, profiles = encode_fit_rows(
         model.memory,
         model.recommender_,
         X,
         user_ids,
         popularity=model.item_popularity_,
         groups=model.item_groups_,
-        kind=model.profiles,
+        kind=model.profiles if "profiles" in kinds else None,
         seed=int(rng.integers(np.iinfo(np.int32).max)),
     )
+    selector_rows = SelectorRows(profiles=profiles)
+    if features is not None:
+        selector_rows.feature_names = features[1]
+    if "items" in kinds:
+        selector_rows.items = _encode_items(model), features[0]
+    if "users" in kinds:
+        selector_rows.users = rows, shares_of_users(X, features[0])
     return _fit_side(
-        model, model.probe, model.selector, training, rows, group_rows, groups, rng
+        model, model.probe, model.selector, training, rows, selector_rows, rng
     )
 
 
-def fit_item_side(model, rng):
-    """Train on the item embeddings, select on head against tail items.
+def fit_item_side(model, features, rng):
+    """Train on the item embeddings, select on head against tail items, or on features.
 
     Parameters
     ----------
     model : SteeredRecommender
         Its parameters, fitted host and groups are read.
+    features : tuple of (csr_array of shape (n_items, n_features), names) or None
     rng : numpy.random.Generator
 
     Returns
@@ -95,7 +112,63 @@ def fit_item_side(model, rng):
     rows = np.ascontiguousarray(model.recommender_.item_embeddings_)
     probe = model.probe if model.item_probe is None else model.item_probe
     selector = model.selector if model.item_selector is None else model.item_selector
-    return _fit_side(model, probe, selector, rows, rows, rows, model.item_groups_, rng)
+    selector_rows = SelectorRows(profiles=(rows, model.item_groups_))
+    if "users" in row_kinds(_or_default(selector)):
+        raise ValueError(
+            "`selector` must be fitted on items or profiles to steer the item side; "
+            "got one with rows='users'. Set rows='items', or give an item_selector."
+        )
+    if features is not None:
+        selector_rows.items = rows, features[0]
+        selector_rows.feature_names = features[1]
+    return _fit_side(model, probe, selector, rows, rows, selector_rows, rng)
+
+
+def read_features(model, item_features, n_items):
+    """Return the features that a selector reads, or None where none does.
+
+    Parameters
+    ----------
+    model : SteeredRecommender
+        Its selectors are read.
+    item_features : array-like, sparse, data frame, tuple, mapping or None
+    n_items : int
+
+    Returns
+    -------
+    tuple of (csr_array of shape (n_items, n_features), names) or None
+    """
+    selectors = [model.selector] if model.side != "item" else []
+    if model.side != "user":
+        both = model.selector if model.item_selector is None else model.item_selector
+        selectors.append(both)
+    kinds = set().union(*(row_kinds(_or_default(one)) for one in selectors))
+    reads = bool(kinds & {"items", "users"})
+    if reads and item_features is None:
+        raise ValueError(
+            "`item_features` must be given: a selector here reads them; got None. Pass "
+            "fit(X, item_features=(matrix, names)), one row per item."
+        )
+    if not reads and item_features is not None:
+        raise ValueError(
+            "`item_features` must be None: no selector here reads them; got "
+            f"{type(item_features).__name__}. Leave it out, or use a "
+            "ConceptNeuronSelector."
+        )
+    return check_item_features(item_features, n_items) if reads else None
+
+
+def _encode_items(model):
+    """Return the embeddings of users of one item each."""
+    host = model.recommender_
+    if not host.folds_in:
+        raise ValueError(
+            "`selector` must be fitted on users for a host that only looks users up: "
+            "nobody has trained a user of one item; got one that reads items. Set "
+            "rows='users'."
+        )
+    n_items = len(model.item_popularity_)
+    return encode_users(model.memory, host, csr_array(eye_array(n_items)), None)
 
 
 def warn_of_pass_through(model, X, y, user_ids):
@@ -134,20 +207,26 @@ def warn_of_pass_through(model, X, y, user_ids):
         )
 
 
-def _fit_side(model, probe, selector, training, rows, group_rows, groups, rng):
+def _or_default(selector):
+    return PopularityNeuronSelector() if selector is None else selector
+
+
+def _fit_side(model, probe, selector, training, rows, selector_rows, rng):
     # Drawn whether it is needed or not: a probe given for one side must not change the
     # seed of the other's.
     seed = int(rng.integers(np.iinfo(np.int32).max))
     probe = SparseAutoencoderProbe(random_state=seed) if probe is None else probe
-    selector = PopularityNeuronSelector() if selector is None else selector
     memory = check_memory(model.memory)
+    items = None
+    if not model.recommender_.has_nonlinear_decode:
+        items = np.asarray(model.recommender_.item_embeddings_)
     return memory.cache(_measure)(
         memory.cache(_train)(clone(probe), training, _items_for(probe, model)),
-        clone(selector),
+        clone(_or_default(selector)),
         rows,
-        group_rows,
-        groups,
+        selector_rows,
         model.shift_scale,
+        items,
     )
 
 
@@ -166,13 +245,13 @@ def _train(probe, rows, item_embeddings):
     return probe.fit(rows, None)
 
 
-def _measure(probe, selector, rows, group_rows, groups, shift_scale):
+def _measure(probe, selector, rows, selector_rows, shift_scale, items):
     """Fit a side; a function of its own, so that joblib can cache it."""
     return SteeredSide.fit(
         probe,
         selector,
         rows=rows,
-        group_rows=group_rows,
-        groups=groups,
+        selector_rows=selector_rows,
         shift_scale=shift_scale,
+        items=items,
     )

@@ -1,6 +1,9 @@
 """How the knobs of a steered recommender become scores."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+
+from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer.adapters._export import ExportMixin, bake
 from skpopsteer.base import PostHocMixin
@@ -35,14 +38,43 @@ class KnobMixin(ExportMixin, PostHocMixin):
             return encoded
         return replace(encoded, codes=self._user_side.codes(encoded.embeddings))
 
+    def _check_strength(self, strength):
+        if not isinstance(strength, Mapping):
+            super()._check_strength(strength)
+            return
+        check_is_fitted(self)
+        sides = [side for side in (self._user_side, self._item_side) if side]
+        names = {n for s in sides for n in getattr(s.selector, "strengths_", ())}
+        for name, value in strength.items():
+            if name not in names:
+                knobs = ", ".join(sorted(names)) or "none: there is only one knob"
+                raise ValueError(
+                    f"`strength` must name knobs of a NeuronUnion ({knobs}); got "
+                    f"{name!r}. A number turns all of them."
+                )
+            if value is None:
+                raise ValueError(
+                    f"`strength` must hold finite numbers; got None for {name!r}. "
+                    "Leave the knob out to leave it alone."
+                )
+            super()._check_strength(value)
+
     def _turn(self, strength):
         """Return the push of the user neurons and the displacement of the items.
 
         Either is None where that side is not steered, or not moved.
         """
+        knobs = None
+        if isinstance(strength, Mapping):
+            knobs, strength = strength, 1.0
         user, item = self._strengths(strength)
-        push = None if self.side == "item" else self._side("user").push(*user)
-        return push, None if self.side == "user" else self._displace_items(item)
+        push = None
+        if self.side != "item":
+            push = self._side("user").push(*user, self.rule, knobs)
+        displacement = None
+        if self.side != "user":
+            displacement = self._displace_items(item, knobs)
+        return push, displacement
 
     def _strengths(self, strength):
         """Return (popular, unpopular) strengths of the user side and the item side."""
@@ -57,11 +89,11 @@ class KnobMixin(ExportMixin, PostHocMixin):
         user = (popular, popular if unpopular is None else unpopular)
         return user, user if item is None else (item, item)
 
-    def _displace_items(self, strengths):
+    def _displace_items(self, strengths, knobs):
         side, V = self._side("item"), self.recommender_.item_embeddings_
         moved = side.move(
             V,
-            side.push(*strengths),
+            side.push(*strengths, self.rule, knobs),
             rule=self.rule,
             reconstruction=self.reconstruction,
         )
@@ -95,3 +127,14 @@ class KnobMixin(ExportMixin, PostHocMixin):
         push, displacement = turned
         U = self._steer_users(encoded, push)
         return bake(self.recommender_, U, displacement, encoded.factors)
+
+    def _pushes(self, strength):
+        """Return the push of the user neurons and that of the item neurons.
+
+        Either is None where that side is not steered.
+        """
+        user, item = self._strengths(strength)
+        return (
+            None if self.side == "item" else self._side("user").push(*user, self.rule),
+            None if self.side == "user" else self._side("item").push(*item, self.rule),
+        )

@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["RULES", "Codes", "clamp", "scale", "shift"]
+__all__ = [
+    "RULES",
+    "Codes",
+    "clamp",
+    "hold",
+    "interpolate",
+    "multiply",
+    "scale",
+    "shift",
+]
 
 
 class Codes(NamedTuple):
@@ -22,16 +31,25 @@ class Codes(NamedTuple):
     pre : ndarray of shape (n_rows, n_neurons)
     active : ndarray of shape (n_rows, n_neurons)
     activate : callable
-        ``activate(pre)`` is `active`.
+        Makes activations of pre-activations.
+    correction : ndarray of shape (n_rows, n_neurons) or None
+        What a probe adds to ``activate(pre)`` to get `active`; None for nothing.
     """
 
     pre: np.ndarray
     active: np.ndarray
     activate: Callable[[np.ndarray], np.ndarray]
+    correction: np.ndarray | None = None
 
     def of(self, rows: slice) -> "Codes":
         """Cut to some rows."""
-        return Codes(self.pre[rows], self.active[rows], self.activate)
+        correction = None if self.correction is None else self.correction[rows]
+        return Codes(self.pre[rows], self.active[rows], self.activate, correction)
+
+    def reactivate(self, pre: np.ndarray) -> np.ndarray:
+        """Return the activations of pre-activations that were moved."""
+        active = self.activate(pre)
+        return active if self.correction is None else active + self.correction
 
 
 def shift(
@@ -42,7 +60,7 @@ def shift(
     A silent neuron that is pushed far enough starts to fire, and takes the place of
     another among the k kept.
     """
-    return codes.activate(codes.pre + push * scales)
+    return codes.reactivate(codes.pre + push * scales)
 
 
 def scale(
@@ -68,4 +86,46 @@ def clamp(
     return np.where(codes.active > 0, bounded, codes.active).astype(codes.active.dtype)
 
 
-RULES = {"shift": shift, "scale": scale, "clamp": clamp}
+def interpolate(
+    codes: Codes, push: np.ndarray, scales: np.ndarray, peaks: np.ndarray
+) -> np.ndarray:
+    """Move a share of each row's activation to the neurons that are pushed up.
+
+    With σ the L1 mass of the row, P the positive part of the push and t its sum, at
+    most 1, ``z' = (1 - t) z + σ P`` (From Knots to Knobs, whose push is α / |N| on the
+    neurons of a tag). Neurons that are pushed down lose their share of themselves, and
+    what they lose goes to the others in proportion: the mass of a row never changes.
+    """
+    mass = codes.active.sum(axis=1, keepdims=True)
+    kept = codes.active * (1 - np.clip(-push, 0, 1))
+    left = kept.sum(axis=1, keepdims=True)
+    kept *= np.divide(mass, left, out=np.zeros_like(mass), where=left > 0)
+    raised = np.maximum(push, 0)
+    share = raised.sum(axis=1, keepdims=True)
+    raised = raised / np.maximum(share, 1)
+    return (1 - np.minimum(share, 1)) * kept + mass * raised
+
+
+def multiply(
+    codes: Codes, push: np.ndarray, scales: np.ndarray, peaks: np.ndarray
+) -> np.ndarray:
+    """Multiply activations by ``1 + push``, not below 0: -1 ablates (RecSAE)."""
+    return codes.active * np.maximum(1 + push, 0)
+
+
+def hold(
+    codes: Codes, push: np.ndarray, scales: np.ndarray, peaks: np.ndarray
+) -> np.ndarray:
+    """Hold turned neurons at ``push * peak``, not below 0, whether they fire or not."""
+    held = np.maximum(push * peaks, 0).astype(codes.active.dtype)
+    return np.where(push != 0, held, codes.active)
+
+
+RULES = {
+    "shift": shift,
+    "scale": scale,
+    "clamp": clamp,
+    "interpolate": interpolate,
+    "multiply": multiply,
+    "hold": hold,
+}

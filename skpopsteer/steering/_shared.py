@@ -37,7 +37,7 @@ def encode_fit_rows(memory, host, X, user_ids, **settings):
     user_ids : array-like of shape (n_users,) or None
     **settings : dict
         `popularity`, `groups`, `kind` and `seed`, as :func:`encode_profiles` reads
-        them.
+        them; a `kind` of None makes no profiles.
 
     Returns
     -------
@@ -45,10 +45,8 @@ def encode_fit_rows(memory, host, X, user_ids, **settings):
         Real users.
     training : ndarray of shape (n, d)
         What the probe trains on.
-    group_rows : ndarray of shape (m, d)
-        Profiles.
-    profile_groups : ndarray of shape (m,), dtype int8
-        +1 popular, -1 unpopular.
+    profiles : tuple of (ndarray of shape (m, d), ndarray of shape (m,)) or None
+        Embeddings, and groups: +1 popular, -1 unpopular.
     """
     encode, key = _cached(memory, _encode_fit_rows, host)
     return encode(host, key, X, user_ids, **settings)
@@ -75,8 +73,7 @@ def _encode_users(host, key, X, user_ids):
 def _encode_fit_rows(host, key, X, user_ids, popularity, groups, kind, seed):
     rng = np.random.default_rng(seed)
     rows = host.encode_users(X, user_ids)
-    group_rows, profile_groups = encode_profiles(
-        host, X, rows, popularity, groups, kind, rng
-    )
-    training = encode_training_rows(host, X, rows, rng)
-    return rows, training, group_rows, profile_groups
+    profiles = None
+    if kind is not None:
+        profiles = encode_profiles(host, X, rows, popularity, groups, kind, rng)
+    return rows, encode_training_rows(host, X, rows, rng), profiles

@@ -1,12 +1,14 @@
 """One side of a recommender, users or items: its neurons, and how they move rows."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import has_fit_parameter
 
+from skpopsteer.neurons._union import knobs_of
 from skpopsteer.steering._rules import RULES, Codes
+from skpopsteer.steering._selection import ItemProfiles, fit_selector, row_kinds
 
 __all__ = ["SteeredSide"]
 
@@ -37,8 +39,8 @@ class SteeredSide:
     n_features: int
 
     @classmethod
-    def fit(cls, probe, selector, *, rows, group_rows, groups, shift_scale):
-        """Select neurons on grouped rows and measure them on real ones.
+    def fit(cls, probe, selector, *, rows, selector_rows, shift_scale, items=None):
+        """Select neurons on the rows they are asked for, and measure on real ones.
 
         Parameters
         ----------
@@ -46,36 +48,69 @@ class SteeredSide:
         selector : unfitted selector
         rows : ndarray of shape (n_rows, d)
             Embeddings of real users, or of the items.
-        group_rows : ndarray of shape (n, d)
-            Embeddings that the groups are made of.
-        groups : ndarray of shape (n,)
-            +1 head, 0 ignored, -1 tail.
+        selector_rows : SelectorRows
+            Embeddings that the selectors are fitted on.
         shift_scale : {"real", "own", "opposite"}
             Rows the standard deviations are taken over.
+        items : ndarray of shape (n_items, d), default=None
+            Item embeddings, whose inner products with directions are scores.
         """
-        pre, peaks = _pre_activations_and_peaks(probe, group_rows)
-        real_scales, real_peaks = _deviations_and_peaks(probe, rows)
-        fit_params = {}
-        if has_fit_parameter(selector, "activations"):
-            fit_params["activations"] = np.maximum(peaks, real_peaks)[None, :]
-        selector = selector.fit(pre, groups, **fit_params)
+        scales, real_peaks = _deviations_and_peaks(probe, rows)
+        pre, seen_peaks, directions = None, real_peaks, None
+        if selector_rows.profiles is not None:
+            embeddings, groups = selector_rows.profiles
+            pre, peaks = _pre_activations_and_peaks(probe, embeddings)
+            seen_peaks = np.maximum(peaks, real_peaks)
+        if items is not None:
+            directions = getattr(probe, "decoder_weights_", None)
+        selector = fit_selector(
+            selector, selector_rows, pre=pre, peaks=seen_peaks,
+            encode_blocks=partial(_codes, probe),
+            item_profiles=None if directions is None else ItemProfiles(
+                directions, items
+            ),
+        )  # fmt: skip
         weights = getattr(selector, "steering_weights_", None)
         if weights is None:
             raise TypeError(
                 "`selector` must have steering_weights_ after fit; got "
                 f"{type(selector).__name__}. Use PopularityNeuronSelector."
             )
-        scales = real_scales
         if shift_scale != "real":
+            if row_kinds(selector) != {"profiles"} or len(knobs_of(selector)) > 1:
+                raise ValueError(
+                    "`shift_scale` must be 'real' unless a popularity selector is the "
+                    f"only knob; got {shift_scale!r}. Concepts have no two groups."
+                )
             scales = _group_scales(pre, groups, weights, shift_scale)
         scales = scales.astype(np.float32)
         return cls(probe, selector, scales, real_peaks, rows.shape[1])
 
-    def push(self, strength, unpopular_strength):
-        """Return how far every neuron is turned: popular ones down, others up."""
-        weights = self.selector.steering_weights_
-        strengths = np.where(weights > 0, strength, unpopular_strength)
-        return (-strengths * weights).astype(np.float32)
+    def push(self, strength, unpopular_strength, rule="shift", knobs=None):
+        """Return how far every neuron is turned by all knobs, positive upwards.
+
+        Parameters
+        ----------
+        strength, unpopular_strength : float
+            Multiply the strengths of the knobs, for neurons of positive and of negative
+            weight.
+        rule : str, default="shift"
+            With ``"interpolate"`` what a knob turns up shares its strength.
+        knobs : dict of str to float, default=None
+            Strengths of knobs by name, 0 for the others; None takes their own.
+
+        Returns
+        -------
+        ndarray of shape (n_neurons,), dtype float32
+        """
+        total = np.zeros(len(self.scales))
+        for knob_strength, weights in knobs_of(self.selector, knobs):
+            strengths = np.where(weights > 0, strength, unpopular_strength)
+            push = knob_strength * strengths * weights
+            if rule == "interpolate":
+                push = _as_shares(push, weights)
+            total += push
+        return total.astype(np.float32)
 
     def move(self, rows, push, *, rule, reconstruction, factors=None, codes=None):
         """Return steered embeddings of some rows.
@@ -86,7 +121,7 @@ class SteeredSide:
             Left as they are.
         push : ndarray of shape (n_neurons,)
             Of :meth:`push`.
-        rule : {"shift", "scale", "clamp"}
+        rule : {"shift", "scale", "clamp", "interpolate"}
         reconstruction : {"residual", "replace"}
             Keep the error of the autoencoder, or return its reconstruction.
         factors : ndarray of shape (n_rows,), default=None
@@ -97,6 +132,11 @@ class SteeredSide:
         moves = push.any() and (factors is None or factors.any())
         if reconstruction == "residual" and not moves:
             return rows
+        if rule == "interpolate" and factors is not None and factors.min() < 0:
+            raise ValueError(
+                "`user_strength` must not be negative with rule='interpolate', where a "
+                f"strength is a share; got {factors.min():g}. Turn the knob itself."
+            )
         step = max(1, _BLOCK_ACTIVATIONS // len(push))
         moved = np.empty_like(rows)
         for start in range(0, len(rows), step):
@@ -105,15 +145,16 @@ class SteeredSide:
             if factors is not None:
                 turned = turned * factors[block, None]
             code = encode(self.probe, rows[block]) if codes is None else codes.of(block)
-            steered = code.active
             if moves:
                 _require_nonnegative(code, rule)
-                steered = RULES[rule](code, turned, self.scales, self.peaks)
             if reconstruction == "replace":
+                steered = code.active
+                if moves:
+                    steered = RULES[rule](code, turned, self.scales, self.peaks)
                 moved[block] = self._decode(steered, rows[block])
             else:
-                moved[block] = rows[block] + self._decode_change(
-                    code.active, steered, rows[block]
+                moved[block] = rows[block] + self._change(
+                    code, turned, rule, rows[block]
                 )
         return moved
 
@@ -124,17 +165,66 @@ class SteeredSide:
         return encode(self.probe, rows)
 
     def _decode(self, active, rows):
-        if getattr(self.probe, "standardize_rows", False):
+        if getattr(self.probe, "decodes_with_rows", False):
             # Such a probe needs the rows to put their own scale back.
             return self.probe.inverse_transform(active, rows)
         return self.probe.inverse_transform(active)
 
-    def _decode_change(self, before, after, rows):
+    def _change(self, code, push, rule, rows):
         """Decode a difference of activations; the decoder's bias cancels."""
         decoder = getattr(self.probe, "decoder_weights_", None)
-        if decoder is not None and not getattr(self.probe, "standardize_rows", False):
-            return (after - before) @ decoder
-        return self._decode(after, rows) - self._decode(before, rows)
+        if decoder is None or getattr(self.probe, "standardize_rows", False):
+            steered = RULES[rule](code, push, self.scales, self.peaks)
+            return self._decode(steered, rows) - self._decode(code.active, rows)
+        if rule == "interpolate" and push.min() >= 0:
+            return _blend(code.active, push, decoder)
+        steered = RULES[rule](code, push, self.scales, self.peaks)
+        return (steered - code.active) @ decoder
+
+    def codes_turned(self, rows, push, *, rule, factors=None):
+        """Return the activations of some rows before and after the knobs are turned.
+
+        Parameters
+        ----------
+        rows, push, rule, factors : see :meth:`move`
+            As there; all rows at once.
+
+        Returns
+        -------
+        before, after : ndarray of shape (n_rows, n_neurons)
+            What :meth:`move` decodes the difference of.
+        """
+        code = encode(self.probe, rows)
+        if not push.any() or not (factors is None or factors.any()):
+            return code.active, code.active
+        _require_nonnegative(code, rule)
+        turned = push[None, :] if factors is None else push * factors[:, None]
+        return code.active, RULES[rule](code, turned, self.scales, self.peaks)
+
+
+def _blend(active, push, decoder):
+    """Interpolate in closed form: a knob is one direction, whatever the row.
+
+    Its product with the item embeddings is the ranking that every row is drawn towards
+    (Spišák et al., 2026, with a linear decoder).
+    """
+    # Rows differ by a factor only, so that one product serves them all.
+    shares = push.sum(axis=1, keepdims=True)
+    direction = push[np.argmax(shares)] @ decoder / max(shares.max(), 1e-30)
+    shares = np.minimum(shares, 1)
+    mass = active.sum(axis=1, keepdims=True)
+    return shares * (mass * direction - active @ decoder)
+
+
+def _as_shares(push, weights):
+    """Let what a knob turns up share the largest of its strengths, as |N| knobs do."""
+    raised = np.maximum(push, 0)
+    total = raised.sum()
+    if not total:
+        return push
+    # Of equal weights each gets strength / |N|.
+    largest = np.abs(push[raised > 0] / weights[raised > 0]).max()
+    return np.minimum(push, 0) + raised * (largest / total)
 
 
 def encode(probe, rows):
@@ -142,16 +232,23 @@ def encode(probe, rows):
     has_both = hasattr(probe, "pre_activations"), hasattr(probe, "activate")
     if all(has_both):
         pre = probe.pre_activations(rows)
-        return Codes(pre, probe.activate(pre), probe.activate)
+        active = probe.activate(pre)
+        if not getattr(probe, "refine", 0):
+            return Codes(pre, active, probe.activate)
+        refined = _dense(probe.transform(rows))
+        return Codes(pre, refined, probe.activate, refined - active)
     if any(has_both):
         raise TypeError(
             "`probe` must have both pre_activations and activate, or neither; got "
             f"{type(probe).__name__} with one. Add the other: transform(X) is "
             "activate(pre_activations(X))."
         )
-    Z = probe.transform(rows)
-    Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=np.float32)
+    Z = _dense(probe.transform(rows))
     return Codes(Z, Z, lambda steered: steered)
+
+
+def _dense(Z):
+    return np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=np.float32)
 
 
 def _require_nonnegative(codes, rule):

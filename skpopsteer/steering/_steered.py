@@ -18,9 +18,11 @@ from skpopsteer.steering._fitting import (
     fit_item_side,
     fit_user_side,
     label_items,
+    read_features,
     warn_of_pass_through,
 )
 from skpopsteer.steering._knobs import KnobMixin
+from skpopsteer.steering._rules import RULES
 from skpopsteer.steering._user_strength import niche_taste
 
 
@@ -48,17 +50,27 @@ class SteeredRecommender(
         with `pre_activations` and `activate` too, neurons are shifted between the two.
         None is ``SparseAutoencoderProbe()``, seeded by `random_state`.
     selector : estimator, default=None
-        Gives `steering_weights_`. None is ``PopularityNeuronSelector()``.
-    rule : {"shift", "scale", "clamp"}, default="shift"
-        ``"shift"`` adds to the pre-activations, before ReLU and TopK (PopSteer);
-        ``"scale"`` multiplies activations by ``exp(-strength * weight)``; ``"clamp"``
-        caps popular neurons, down to 0 at strength 1, and holds unpopular ones up. The
-        last two need activations that are not negative.
+        Gives `steering_weights_`. None is ``PopularityNeuronSelector()``; a
+        ``ConceptNeuronSelector`` is a knob for a tag, a ``NeuronSubset`` turns chosen
+        neurons, and a ``NeuronUnion`` turns several knobs at once.
+    rule : str, default="shift"
+        What turning by t (strength times weight, positive upwards) does to a neuron.
+        ``"shift"`` adds t deviations to its pre-activation, before ReLU and TopK
+        (PopSteer). The others need activations that are not negative. ``"scale"``
+        multiplies the activation by ``exp(t)``; ``"clamp"`` bounds it where it fires:
+        not above ``1 + t`` of its peak, or not below ``t`` of it; ``"interpolate"``
+        moves the share t of the activations of a row to the neurons that are turned up,
+        and takes the share t from those that are turned down, with the mass of the row
+        kept (From Knots to Knobs); ``"multiply"`` multiplies by ``1 + t``, so that -1
+        ablates (RecSAE); ``"hold"`` holds it at t of its peak in every row.
     strength : float, default=1.0
-        How far the knob is turned; PopSteer's alpha (v2: alpha_pop). Positive lowers
-        popularity, negative raises it (surely for ``rule="shift"`` only). In standard
-        deviations of the pre-activation for ``rule="shift"``, for a neuron of weight 1.
-        It does not carry over from one autoencoder to another.
+        How far the knobs are turned; PopSteer's alpha (v2: alpha_pop). Of a popularity
+        selector positive lowers popularity, negative raises it (surely for
+        ``rule="shift"`` only); of a concept positive gives more of it. The strengths of
+        a ``NeuronUnion`` are multiplied by it. In standard deviations of the
+        pre-activation for ``rule="shift"``, for a neuron of weight 1; a share between 0
+        and 1 for ``rule="interpolate"``. It does not carry over from one autoencoder to
+        another.
     unpopular_strength : float, default=None
         Strength for neurons of unpopular profiles (v2: alpha_unpop); None means
         `strength`.
@@ -173,7 +185,7 @@ class SteeredRecommender(
         "recommender": [HasMethods(["fit"])],
         "probe": [HasMethods(["fit", "transform", "inverse_transform"]), None],
         "selector": [HasMethods(["fit"]), None],
-        "rule": [StrOptions({"shift", "scale", "clamp"})],
+        "rule": [StrOptions(set(RULES))],
         "strength": [Interval(Real, None, None, closed="neither")],
         "unpopular_strength": [Interval(Real, None, None, closed="neither"), None],
         "side": [StrOptions({"user", "item", "both"})],
@@ -255,9 +267,12 @@ class SteeredRecommender(
             Held-out interactions: a warning tells when the autoencoder, with nothing
             turned, keeps less than 95 % of the host's NDCG on some of them. Not used
             for anything else; other objects are not looked at.
-        item_features : None
-            For selectors that read features of the items; the popularity selector reads
-            none.
+        item_features : sparse or array-like of shape (n_items, n_features), tuple, \
+data frame or mapping, default=None
+            What a ``ConceptNeuronSelector`` reads: a matrix of weights that are not
+            negative, ``(matrix, names)``, a frame with one row per item, or vectors by
+            name. Must be None where no selector reads it. Inside a search pass the
+            tuple, which is never sliced.
         user_ids : array-like of shape (n_users,), default=None
             Positions of the rows among the host's trained users, whose trained vectors
             are then used. None folds every row in.
@@ -272,12 +287,8 @@ class SteeredRecommender(
             Fitted estimator.
         """
         self._check_host()
-        if item_features is not None:
-            raise ValueError(
-                "`item_features` must be None: no selector here reads them; got "
-                f"{type(item_features).__name__}. Leave it out."
-            )
         X = check_interactions(self, X, reset=True)
+        features = read_features(self, item_features, X.shape[1])
         self._count_popularity(X, item_popularity)
         self.item_groups_ = label_items(self, item_groups)
         if not X.nnz:
@@ -292,9 +303,9 @@ class SteeredRecommender(
             check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         )
         if self.side != "item":
-            self._user_side = fit_user_side(self, X, user_ids, rng)
+            self._user_side = fit_user_side(self, X, user_ids, features, rng)
         if self.side != "user":
-            self._item_side = fit_item_side(self, rng)
+            self._item_side = fit_item_side(self, features, rng)
         fitted = self._user_side or self._item_side
         self._n_features_out = fitted.n_features
         taste = niche_taste(X, self.item_popularity_)

@@ -16,6 +16,7 @@ from skpopsteer.metrics import (
 )
 from skpopsteer.neurons import PopularityNeuronSelector, cohens_d_from_stats
 from skpopsteer.popularity import PopularityGroups
+from skpopsteer.steering._selection import SelectorRows
 from skpopsteer.steering._side import SteeredSide, _group_scales
 from skpopsteer.topk import top_k
 
@@ -186,8 +187,7 @@ def test_a_fitted_side_shifts_as_published(kind, shipped_neurons):
         Untouched(),
         PopularityNeuronSelector(weighting="joint"),
         rows=pre,
-        group_rows=pre,
-        groups=groups,
+        selector_rows=SelectorRows(profiles=(pre, groups)),
         shift_scale=kind,
     )
     assert_allclose(side.selector.scores_, shipped_neurons.d, rtol=1e-4, atol=1e-5)

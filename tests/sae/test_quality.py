@@ -52,6 +52,18 @@ def test_32_of_2048_neurons_say_nearly_all(movielens):
     assert ndcg(y, passed) >= 0.98 * ndcg(y, own)
 
 
+def test_ten_recommendations_hardly_notice_a_well_trained_probe(movielens):
+    host, X, y, U = movielens
+    probe = SparseAutoencoderProbe(
+        2048, k=32, refine=3, max_iter=600, n_iter_no_change=600, learning_rate=4e-3,
+        decay=0.5, random_state=0,
+    ).fit(U)  # fmt: skip
+    assert probe.dead_neurons_.mean() <= 0.02
+    own = lists_of(host, X, U)
+    passed = lists_of(host, X, probe.inverse_transform(probe.transform(U)))
+    assert overlap(own, passed) >= 0.93
+
+
 def test_8_neurons_say_more_than_8_components(movielens):
     *_, U = movielens
     probe = SparseAutoencoderProbe(1024, k=8, random_state=0).fit(U)

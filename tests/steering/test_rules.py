@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from skpopsteer.steering._rules import RULES, Codes, clamp, scale, shift
+from skpopsteer.steering._rules import (
+    RULES,
+    Codes,
+    clamp,
+    interpolate,
+    scale,
+    shift,
+)
 
 
 def _keep_two(pre):
@@ -81,3 +88,47 @@ def test_the_codes_given_are_unchanged(codes, rule):
     rule(codes, np.full((1, 4), -1.0), SCALES, PEAKS)
     assert np.array_equal(codes.pre, before[0])
     assert np.array_equal(codes.active, before[1])
+
+
+def test_interpolate_moves_a_share_of_the_mass_and_keeps_all_of_it(codes):
+    push = np.array([[0.0, 0.0, 0.2, 0.2]])
+    steered = interpolate(codes, push, SCALES, PEAKS)
+    # .6 of the code, and .2 of the mass, 5 a row, on both of two neurons.
+    np.testing.assert_allclose(steered, [[1.8, 1.2, 1, 1], [0, 0, 3.4, 1.6]])
+
+
+def test_interpolate_gives_what_is_taken_down_to_the_rest_in_proportion(codes):
+    push = np.array([[-0.5, 0.0, 0.0, 0.0]])
+    steered = interpolate(codes, push, SCALES, PEAKS)
+    # 3 halves to 1.5, and 1.5 and 2 grow until they are 5 again.
+    np.testing.assert_allclose(
+        steered, [[1.5 * 5 / 3.5, 2 * 5 / 3.5, 0, 0], [0, 0, 4, 1]]
+    )
+
+
+def test_interpolate_in_both_directions_at_once_keeps_the_mass(codes):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        push = rng.uniform(-0.9, 0.4, (1, 4))
+        steered = interpolate(codes, push, SCALES, PEAKS)
+        assert (steered >= 0).all()
+        np.testing.assert_allclose(steered.sum(axis=1), 5)
+
+
+def test_interpolate_ends_with_the_knob_alone(codes):
+    for strength in (1.0, 7.0):
+        push = np.array([[0.0, strength, 0.0, 0.0]])
+        steered = interpolate(codes, push, SCALES, PEAKS)
+        assert steered.tolist() == [[0, 5, 0, 0], [0, 5, 0, 0]]
+
+
+def test_interpolate_of_an_empty_code_is_empty(codes):
+    silent = codes._replace(active=np.zeros((1, 4)))
+    for push in ([[0.5, 0, 0, 0]], [[-0.5, 0, 0, 0]]):
+        assert not interpolate(silent, np.array(push), SCALES, PEAKS).any()
+
+
+def test_interpolate_of_a_row_with_nothing_left_loses_its_mass(codes):
+    push = np.array([[-1.0, -1.0, 0.0, 0.0]])
+    steered = interpolate(codes, push, SCALES, PEAKS)
+    assert steered.tolist() == [[0, 0, 0, 0], [0, 0, 4, 1]]
