@@ -30,7 +30,9 @@ SCALED += [("weakest of the 8", s) for s in (0, 10)]
 #: What is done to a labelled neuron, and which rows are shown: where it fires, or not.
 TURNS = {
     "x 0": ({"factor": 0}, 0),
+    "x 2": ({"factor": 2}, 0),
     "x 10": ({"factor": 10}, 0),
+    "held at 0.2 of its peak": ({"value": 0.2}, 1),
     "held at its peak": ({"value": 1}, 1),
 }
 N_GENRES = 6
@@ -156,9 +158,9 @@ def main():
         f"ALS with 64 factors, alpha 5, on four fifths of ML-1M (NDCG@10 "
         f"{ndcg(y, host.recommend(X)):.3f}); k = 8 of 1,024 neurons, 600 epochs, FVU "
         f"{probe.fvu_:.3f}, {dead:.1%} dead; one seed. The error of the autoencoder is "
-        "kept; multiplying a neuron changes nothing where it does not fire. 20 random neurons each, of nearly equal mean activation (of nearly "
-        "equal peak where held); p is the rank of the size of the change among them, "
-        "1/21 at the lowest."
+        "kept; multiplying a neuron changes nothing where it does not fire. 20 random "
+        "neurons each, of nearly equal mean activation (of nearly equal peak where "
+        "held); p is the rank of the size of the change among them, 1/21 at the lowest."
     )
     print(f"{note}\n{time.perf_counter() - start:.0f} seconds")
     results = ROOT / "benchmarks" / "results" / "ablation.md"

@@ -382,7 +382,8 @@ def check_strength(strength):
 
 
 def _checked(scores):
-    if np.isnan(scores).any():
+    # The maximum of anything with NaN is NaN: one pass, and no mask.
+    if np.isnan(scores.max(initial=-np.inf)):
         raise ValueError(
             "`recommender` must give scores that are numbers; got NaN. "
             "Check the training of the host: it may have diverged."

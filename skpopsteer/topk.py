@@ -1,12 +1,22 @@
 """Exact top-k over blocks of scores, with a rule for ties and for short lists."""
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from scipy.sparse import issparse
 
-__all__ = ["forbid", "merge_lists", "only", "row_blocks", "rows_of", "top_k"]
+__all__ = [
+    "forbid",
+    "highest",
+    "merge_lists",
+    "only",
+    "row_blocks",
+    "rows_of",
+    "top_k",
+]
 
-#: Scores held at once. 2**22 float32 are 16 MiB: larger blocks are no faster.
-BLOCK_SCORES = 2**22
+#: Scores held at once. 2**21 float32 are 8 MiB, most of which stay in the cache while
+#: lists are made of them.
+BLOCK_SCORES = 2**21
 
 
 def row_blocks(n_rows: int, n_columns: int):
@@ -25,7 +35,7 @@ def row_blocks(n_rows: int, n_columns: int):
     Examples
     --------
     >>> from skpopsteer.topk import row_blocks
-    >>> list(row_blocks(5, 2**21))
+    >>> list(row_blocks(5, 2**20))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     step = max(1, BLOCK_SCORES // max(1, n_columns))
@@ -53,7 +63,7 @@ def top_k(scores, k: int):
 
     Notes
     -----
-    O(n_items + k log k) a row: a partition, then a sort of what it kept.
+    O(n_items + k log k) a row: see `highest`, then a sort of what it found.
 
     Examples
     --------
@@ -84,16 +94,86 @@ def _partition(scores, kept):
     n_items = scores.shape[1]
     if kept == n_items:
         return np.broadcast_to(np.arange(n_items), scores.shape)
-    chosen = np.argpartition(scores, n_items - kept, axis=1)[:, n_items - kept :]
-    chosen.sort(axis=1)
-    worst = np.take_along_axis(scores, chosen, axis=1).min(axis=1, keepdims=True)
-    # argpartition breaks a tie at the border anyhow; only such rows are done again.
-    tied = np.flatnonzero((scores >= worst).sum(axis=1) > kept)
+    chosen, tied = highest(scores, kept)
     for row in tied:
-        above = np.flatnonzero(scores[row] > worst[row])
-        level = np.flatnonzero(scores[row] == worst[row])[: kept - len(above)]
-        chosen[row] = np.sort(np.concatenate([above, level]))
+        border = np.partition(scores[row], n_items - kept)[n_items - kept]
+        above = np.flatnonzero(scores[row] > border)
+        level = np.flatnonzero(scores[row] == border)[: kept - len(above)]
+        chosen[row] = np.concatenate([above, level])
+    chosen.sort(axis=1)
     return chosen
+
+
+def highest(scores, k):
+    """Find the k highest scores of every row where no tie leaves a choice.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, n_columns)
+        Left as it is.
+    k : int
+        Less than n_columns.
+
+    Returns
+    -------
+    chosen : ndarray of shape (n_rows, k), dtype int64
+        Columns, in no order; of no meaning in tied rows.
+    tied : ndarray of int
+        Rows where the k-th highest score occurs again, or is NaN.
+
+    Notes
+    -----
+    The k highest lie in the k groups of columns with the highest maxima. Those are the
+    groups that reach the k-th highest maximum, which a partition of the maxima finds:
+    one pass over the scores, instead of a partition of them all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpopsteer.topk import highest
+    >>> chosen, tied = highest(np.array([[3.0, 1.0, 2.0], [1.0, 1.0, 0.0]]), 1)
+    >>> chosen[0], tied
+    (array([0]), array([1]))
+    """
+    n_rows, n_columns = scores.shape
+    # About as many maxima to partition as there are scores in the groups chosen.
+    size = 2 ** int(np.log2(max(1, np.sqrt(n_columns / (2 * k)))))
+    if size < 4:
+        return _reach_kth(scores, k)
+    # Group j is the columns j, j + n_groups, ...: their maximum is one pass in order.
+    n_groups = n_columns // size
+    by_row, by_column = scores.strides
+    slabs = as_strided(
+        scores, (n_rows, size, n_groups), (by_row, by_column * n_groups, by_column),
+        writeable=False,
+    )  # fmt: skip
+    maxima = slabs.max(axis=1)
+    # What is over when the columns are dealt out goes to the first groups.
+    n_over = n_columns - size * n_groups
+    over = scores[:, n_columns - n_over :]
+    np.maximum(maxima[:, :n_over], over, out=maxima[:, :n_over])
+    groups, tied = _reach_kth(maxima, k)
+    members = groups[:, :, None] + n_groups * np.arange(size + (n_over > 0))
+    members = members.reshape(n_rows, -1)
+    values = scores.take(
+        np.minimum(members, n_columns - 1) + n_columns * np.arange(n_rows)[:, None]
+    )
+    values[members >= n_columns] = -np.inf
+    best, tied_too = _reach_kth(values, k)
+    return np.take_along_axis(members, best, axis=1), np.union1d(tied, tied_too)
+
+
+def _reach_kth(scores, k):
+    """Return the columns that reach the k-th highest score, and rows with more."""
+    n_rows, n_columns = scores.shape
+    kth = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
+    reached = scores >= kth
+    counts = np.count_nonzero(reached, axis=1)
+    tied = np.flatnonzero(counts != k)
+    if len(tied):
+        # Anything of the right shape: these rows are done again.
+        reached[tied] = np.arange(n_columns) < k
+    return np.flatnonzero(reached).reshape(n_rows, k) % n_columns, tied
 
 
 def merge_lists(first, second, n_first: int):

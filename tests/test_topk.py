@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skpopsteer import topk
-from skpopsteer.topk import merge_lists, row_blocks, top_k
+from skpopsteer.topk import highest, merge_lists, row_blocks, top_k
 
 
 def _by_full_sort(scores, k):
@@ -121,3 +121,34 @@ def test_merged_lists_as_a_loop_would_make_them(n_first):
         expected = [item for item in first[:n_first] if item != -1]
         expected += [i for i in second if i != -1 and i not in expected]
         assert row == (expected + [-1] * 8)[:8]
+
+
+@pytest.mark.parametrize("n_columns", [64, 333, 1000, 4097])
+@pytest.mark.parametrize("k", [1, 3, 20])
+@pytest.mark.parametrize("levels", [None, 50, 2])
+def test_wide_rows_are_partitioned_by_groups_as_by_a_full_sort(n_columns, k, levels):
+    rng = np.random.default_rng(n_columns + k)
+    scores = rng.standard_normal((40, n_columns))
+    if levels:
+        scores = np.floor(scores * levels / 4)
+    # Rows with nearly all, or all, items left out.
+    scores[3, k // 2 :] = -np.inf
+    scores[4] = -np.inf
+    # The highest in the columns that are over when they are dealt out to groups.
+    scores[5, -k:] = 99 + rng.standard_normal(k)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    values = np.take_along_axis(scores, order, axis=1)
+    ids, top = top_k(scores, k)
+    np.testing.assert_array_equal(ids, np.where(values == -np.inf, -1, order))
+    np.testing.assert_array_equal(top, values)
+
+
+def test_ties_at_the_border_are_told():
+    scores = np.random.default_rng(0).standard_normal((3, 500))
+    scores[1, [7, 400]] = 9.0
+    scores[1, [1, 2]] = 10.0
+    scores[2, [7, 400, 13]] = 9.0
+    chosen, tied = highest(scores, 3)
+    assert tied.tolist() == [1]
+    for row in (0, 2):
+        assert set(chosen[row]) == set(np.argsort(-scores[row])[:3])

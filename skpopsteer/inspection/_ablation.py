@@ -51,9 +51,9 @@ def ablate_neurons(
         a host give `probe`.
     X : array-like or sparse of shape (n_users, n_items)
         Interactions the recommender sees.
-    y : sparse of shape (n_users, n_items) or array-like of shape (n_users,), \
-default=None
-        Held-out interactions, for NDCG over the users that have some.
+    y : sparse (n_users, n_items) or array-like of shape (n_users,), default=None
+        Held-out interactions, for NDCG over the users that have some; 1-D holds one
+        item position per user, -1 for none.
     neurons : int, list or dict
         A neuron; a list of neurons and of groups, each a list of neurons that are
         turned together; or a dict of names to neurons or groups.
@@ -66,10 +66,10 @@ default=None
         Hold the neurons at this share of their peak instead, in every row, also where
         they are inactive. The peak is the largest activation over the rows a steered
         recommender was fitted on, for a host over the rows of `X`.
-    item_features : sparse or array-like of shape (n_items, n_features), tuple, \
-data frame or mapping, default=None
-        Attributes of items, such as genres: a matrix, ``(matrix, names)``, a frame, or
-        vectors by name. An item has what is not 0.
+    item_features : matrix, tuple, data frame or mapping, default=None
+        Attributes of items, such as genres: sparse or array-like of shape (n_items,
+        n_features), ``(matrix, names)``, a frame, or vectors by name. An item has what
+        is not 0.
     item_titles : array-like of str, shape (n_items,), default=None
         What to call items; None calls them by position.
     user_ids : array-like of shape (n_users,), default=None

@@ -98,8 +98,8 @@ class Ablation:
     control_levels: np.ndarray
     level_name: str
     promoted: np.ndarray
-    promoted_effects: np.ndarray
     demoted: np.ndarray
+    promoted_effects: np.ndarray
     demoted_effects: np.ndarray
     titles: list[str]
     effects_are: str

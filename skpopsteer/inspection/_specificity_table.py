@@ -82,8 +82,8 @@ class Specificity:
         Returns
         -------
         dict of str to tuple of float
-            For every measure the difference, first minus second, and the ends of its
-            interval of 95 %.
+            For every measure but the strength, which does not compare: the difference,
+            first minus second, and the ends of its interval of 95 %.
         """
         for name, value in (("first", first), ("second", second)):
             if value not in self.names:
@@ -95,7 +95,8 @@ class Specificity:
         draws = self.draws[:, rows[0]] - self.draws[:, rows[1]]
         low, high = interval(draws, value)
         triples = zip(value.tolist(), low.tolist(), high.tolist(), strict=True)
-        return dict(zip(self.columns, triples, strict=True))
+        by_name = dict(zip(self.columns, triples, strict=True))
+        return {name: by_name[name] for name in self.columns if name != "strength"}
 
     def moved_most(self, name, attribute, n_values=3):
         """Return the values whose share moved most.
@@ -243,4 +244,5 @@ def interval(draws, values):
 
 
 def _number(value):
-    return f"{value:.3f}"
+    # From minus zero, or what rounds to it, a plain zero.
+    return f"{round(float(value), 3) + 0.0:.3f}"

@@ -74,6 +74,27 @@ class EncodingMixin(TransformerMixin):
         P = check_array(P, dtype=np.float32)
         return self._activate(P, self.threshold_, sparse=False)
 
+    def decode_kept(self, P):
+        """Decode pre-activations as :meth:`activate` keeps them, without the bias.
+
+        Parameters
+        ----------
+        P : ndarray of shape (n_rows, n_neurons), dtype float32
+            Pre-activations, steered or not; not validated.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features), dtype float32
+            ``activate(P) @ decoder_weights_``, which with TopK only touches the `k`
+            neurons a row keeps.
+        """
+        if self.threshold_ is not None:
+            return self._activate(P, self.threshold_, False) @ self.decoder_weights_
+        values, neurons = keep_largest(P, self.k)
+        indptr = np.arange(0, values.size + 1, values.shape[1])
+        kept = csr_array((values.ravel(), neurons.ravel(), indptr), shape=P.shape)
+        return kept @ self.decoder_weights_
+
     def inverse_transform(self, Z, X=None):
         """Decode activations to embeddings.
 

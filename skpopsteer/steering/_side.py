@@ -144,6 +144,9 @@ class SteeredSide:
             turned = push[None, :]
             if factors is not None:
                 turned = turned * factors[block, None]
+            if codes is None and self._shifts_sparsely(rule, reconstruction):
+                moved[block] = rows[block] + self._shift(rows[block], turned)
+                continue
             code = encode(self.probe, rows[block]) if codes is None else codes.of(block)
             if moves:
                 _require_nonnegative(code, rule)
@@ -169,6 +172,26 @@ class SteeredSide:
             # Such a probe needs the rows to put their own scale back.
             return self.probe.inverse_transform(active, rows)
         return self.probe.inverse_transform(active)
+
+    def _shifts_sparsely(self, rule, reconstruction):
+        """Whether all that matters of the codes is what is kept of them."""
+        probe = self.probe
+        return (
+            rule == "shift"
+            and reconstruction == "residual"
+            and hasattr(probe, "decode_kept")
+            and not getattr(probe, "standardize_rows", False)
+        )
+
+    def _shift(self, rows, push):
+        """Decode what a shift changes; what `refine` adds is the same before and after.
+
+        Served lists come this way: no array of all activations is made but one.
+        """
+        pre = self.probe.pre_activations(rows)
+        before = self.probe.decode_kept(pre)
+        pre += push * self.scales
+        return self.probe.decode_kept(pre) - before
 
     def _change(self, code, push, rule, rows):
         """Decode a difference of activations; the decoder's bias cancels."""

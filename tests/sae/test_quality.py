@@ -53,7 +53,7 @@ def test_32_of_2048_neurons_say_nearly_all(movielens):
 
 
 def test_ten_recommendations_hardly_notice_a_well_trained_probe(movielens):
-    host, X, y, U = movielens
+    host, X, _, U = movielens
     probe = SparseAutoencoderProbe(
         2048, k=32, refine=3, max_iter=600, n_iter_no_change=600, learning_rate=4e-3,
         decay=0.5, random_state=0,
