@@ -67,6 +67,7 @@ test-sklearn-%:
 		tests/test_persistence.py tests/test_persistence_safety.py
 
 bench: $(VENV)/.installed
+	$(PIP) -e ".[plot,elsa]"
 	for script in benchmarks/*.py; do $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
 
 clean:

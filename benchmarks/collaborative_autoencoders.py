@@ -34,7 +34,8 @@ PROBES = {
     "`refine=2`": {**STANDARDIZED, "refine": 2},
     "`nested_sizes=[32, 64, 128], refine=2`": {**NESTED, "refine": 2},
 }
-COSINES = {
+LENGTHS = {
+    "squared loss": TRAINING,
     '`loss="cosine"`': {**TRAINING, "loss": "cosine"},
     '`loss="cosine", standardize_rows=True`': {**STANDARDIZED, "loss": "cosine"},
 }
@@ -68,7 +69,8 @@ def split(X, seed):
 
 
 def _part(X, kept):
-    part = csr_array((X.data * kept, X.indices, X.indptr), shape=X.shape)
+    part = X.copy()
+    part.data = part.data * kept
     part.eliminate_zeros()
     return part
 
@@ -223,7 +225,7 @@ def measure_lengths(hosts, splits):
         "| probe on MultVAE | k | one length or scale for all | each row's own |",
         "|---|--:|--:|--:|",
     ]
-    for name, params in COSINES.items():
+    for name, params in LENGTHS.items():
         for k in (8, 32):
             kept = []
             for seed, (X, seen, y) in enumerate(splits):

@@ -8,12 +8,19 @@ from skpopsteer._version import __version__
 from skpopsteer.adapters import (
     ArrayRecommender,
     DecompositionRecommender,
+    ElsaRecommender,
     ImplicitRecommender,
     TorchRecommender,
     as_recommender,
 )
 from skpopsteer.inspection import compare
-from skpopsteer.neurons import NeuronSubset, NeuronUnion, PopularityNeuronSelector
+from skpopsteer.neurons import (
+    ConceptNeuronSelector,
+    NeuronInterpreter,
+    NeuronSubset,
+    NeuronUnion,
+    PopularityNeuronSelector,
+)
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.rerankers import PopularityPenaltyReranker
 from skpopsteer.sae import SparseAutoencoderProbe
@@ -21,8 +28,11 @@ from skpopsteer.steering import SteeredRecommender, TunedSteeringCV, steering_pa
 
 __all__ = [
     "ArrayRecommender",
+    "ConceptNeuronSelector",
     "DecompositionRecommender",
+    "ElsaRecommender",
     "ImplicitRecommender",
+    "NeuronInterpreter",
     "NeuronSubset",
     "NeuronUnion",
     "PopularityGroups",

@@ -7,6 +7,7 @@ from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
 from skpopsteer import (
+    ConceptNeuronSelector,
     DecompositionRecommender,
     ImplicitRecommender,
     NeuronSubset,
@@ -46,6 +47,8 @@ ESTIMATORS = [
     small_probe(sparse_output=True, n_init=2),
     PopularityNeuronSelector(),
     PopularityNeuronSelector(weighting="joint", fdr=0.5, drop_silent=True),
+    ConceptNeuronSelector(),
+    ConceptNeuronSelector(score_func="f1", n_neurons_to_select=2, weighting="score"),
     NeuronSubset({0: 0.5}),
     NeuronUnion(
         [("first", NeuronSubset([0])), ("popularity", PopularityNeuronSelector())]

@@ -13,12 +13,17 @@ ROOT = pathlib.Path(__file__).parents[1]
 EXAMPLES = {
     "plot_displays": r"saved output/display_tradeoff\.png",
     "plot_neuron_features": r"(?s)d = \+1\.\d.*d = -.*both +balanced accuracy 0\.[789]",
+    "plot_neuron_meanings": r"(?s)verified neurons \(64 in all\).*named: .*by year:",
     "plot_reach_a_target": (
         r"(?s)^tail share 0\.10[0-4]\d at strength.*reached: False\n`target` must be "
         r"within reach .*chosen: \{'rule'"
     ),
     "plot_save_and_serve": r"AlternatingLeastSquares, loaded +100\.00%",
     "plot_search_strength": r"(?s)before 2017: 86,220.*lowest Gini within 5 %",
+    "plot_what_changed": (
+        r"(?s)left the list.*would have stayed without.*PENALTY.*popularity.*"
+        r"penalty \(blind\)"
+    ),
     "plot_who_pays": r"(?s)niche.*blockbuster",
 }
 

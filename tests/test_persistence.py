@@ -20,6 +20,9 @@ from sklearn.decomposition import PCA
 
 import skpopsteer
 from skpopsteer import (
+    ConceptNeuronSelector,
+    NeuronInterpreter,
+    NeuronUnion,
     PopularityGroups,
     PopularityNeuronSelector,
     PopularityPenaltyReranker,
@@ -27,6 +30,7 @@ from skpopsteer import (
     SteeredRecommender,
 )
 from skpopsteer.model_selection import hide_interactions
+from skpopsteer.neurons import EnrichmentDescriber, TfidfDescriber
 from skpopsteer.persistence import TRUSTED_TYPES, load, save
 from skpopsteer.steering import TunedSteeringCV
 from tests.hosts import HOSTS, LINEAR, WITH_USER_IDS
@@ -59,7 +63,9 @@ def fitted(estimator, X):
     if hasattr(estimator, "recommend"):
         return estimator.fit(X)
     rows = np.random.default_rng(0).normal(size=(60, 8))
-    return estimator.fit(rows, np.repeat([-1, 0, 1], 20))
+    groups = np.repeat([-1, 0, 1], 20)
+    is_concept = isinstance(estimator, ConceptNeuronSelector)
+    return estimator.fit(rows, groups == 1 if is_concept else groups)
 
 
 @cache
@@ -219,6 +225,7 @@ class NoTorch:
 sys.meta_path.insert(0, NoTorch())
 import joblib, numpy as np
 from scipy.sparse import load_npz
+from skpopsteer.neurons import EnrichmentDescriber, TfidfDescriber
 from skpopsteer.model_selection import hide_interactions
 from skpopsteer.persistence import load
 folder = pathlib.Path(sys.argv[1])
@@ -270,9 +277,48 @@ def test_another_version_warns(kind, tmp_path, monkeypatch):
             read(tmp_path / file)
 
 
-def test_trusted_types_are_all_that_is_needed_and_nothing_more(interactions, tmp_path):
+@pytest.fixture(scope="module")
+def knobs():
+    """A host with several knobs, one of them a concept."""
+    host = HOSTS["truncated_svd"]()
+    concepts = np.random.default_rng(0).integers(0, 2, (host.X.shape[1], 3))
+    selector = NeuronUnion(
+        [
+            ("concept", ConceptNeuronSelector("b")),
+            ("popularity", PopularityNeuronSelector()),
+        ],
+        strengths={"concept": 0.4},
+    )
+    model = SteeredRecommender(
+        host.recommender,
+        probe=SparseAutoencoderProbe(32, k=4, max_iter=2, refine=2, random_state=0),
+        selector=selector,
+        rule="interpolate",
+        random_state=0,
+    )
+    return model.fit(host.X, item_features=(concepts, list("abc"))), host.X, concepts
+
+
+def interpreted(model, X, concepts, describer):
+    interpreter = NeuronInterpreter(
+        model, describer=describer, n_cases=2, random_state=0
+    )
+    return interpreter.fit(
+        X,
+        item_features=(concepts, list("abc")),
+        item_titles=[f"title {i}" for i in range(X.shape[1])],
+    )
+
+
+def test_trusted_types_are_all_that_is_needed_and_nothing_more(
+    interactions, knobs, tmp_path
+):
     models = [fitted(estimator, interactions) for estimator in ESTIMATORS]
     models += [*(steered(name) for name in PLAIN), tuned()]
+    models += [
+        knobs[0],
+        *(interpreted(*knobs, d) for d in (EnrichmentDescriber(), TfidfDescriber())),
+    ]
     models.append(clone(steered("als")).set_params(groups=PopularityGroups()))
     needed = set()
     for model in models:
@@ -298,6 +344,8 @@ def test_every_public_estimator_is_trusted_but_those_that_need_pickle():
     assert len(estimators) > 7
     assert estimators - set(TRUSTED_TYPES) == {
         "skpopsteer.adapters._elsa.ElsaRecommender",
+        # It holds functions, and a function of somebody's is code.
+        "skpopsteer.neurons._describers._callable.CallableDescriber",
         "skpopsteer.adapters._torch.TorchRecommender",
     }
 
@@ -308,3 +356,22 @@ def test_trusted_names_are_where_the_thing_is_defined(name):
     thing = getattr(importlib.import_module(module), attribute)
     # A name that a module has merely imported would trust another module's thing.
     assert f"{thing.__module__}.{thing.__qualname__}" == name
+
+
+def test_several_knobs_come_back(knobs, tmp_path):
+    model, X, _ = knobs
+    loaded = through_skops(model, tmp_path)
+    for strength in (None, {"concept": 0.7}):
+        np.testing.assert_array_equal(
+            loaded.recommend(X, strength=strength),
+            model.recommend(X, strength=strength),
+        )
+
+
+@pytest.mark.parametrize("describer", ["enrichment", "tfidf"])
+def test_what_neurons_mean_comes_back(knobs, tmp_path, describer):
+    model, X, concepts = knobs
+    interpreter = interpreted(model, X, concepts, describer)
+    loaded = through_skops(interpreter, tmp_path)
+    assert str(loaded.concepts_) == str(interpreter.concepts_)
+    assert loaded.labels_ == interpreter.labels_

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import csr_array, diags_array, hstack
+from scipy.sparse import csr_array, diags_array, hstack, issparse
 
 from skpopsteer._validation import check_item_features
 
@@ -88,11 +88,12 @@ def check_attributes(attributes, n_items):
 
 
 def _is_vector(values):
-    if isinstance(values, Mapping | tuple) or hasattr(values, "columns"):
+    if isinstance(values, Mapping | tuple) or issparse(values):
         return False
-    if isinstance(values, list):
-        return not any(np.ndim(value) for value in values)
-    return getattr(values, "ndim", None) == 1
+    shape = getattr(values, "shape", None)
+    if shape is not None:
+        return len(shape) == 1
+    return not any(np.ndim(value) for value in values)
 
 
 def _one_hot(name, values, n_items):

@@ -51,6 +51,10 @@ class ListChange:
         Length of the lists.
     n_shown : int
         Sources shown per item in text and HTML.
+    row : object, default=None
+        The user and the model, which :meth:`needed_neurons` turns again.
+    names : callable, default=None
+        Gives neurons their names there.
 
     See Also
     --------
@@ -114,9 +118,10 @@ class ListChange:
 
         Returns
         -------
-        list of str, or None
-            Names of the neurons, in the order they were found. None where no neurons
-            are enough, which is so where the reconstruction itself moved the item.
+        dict of str to tuple of (str, int), or None
+            Names of the neurons, with side and number as in `neurons`, in the order
+            they were found. None where no neurons are enough, which is so where the
+            reconstruction itself moved the item.
 
         Raises
         ------
@@ -146,7 +151,9 @@ class ListChange:
                 "that changes scores by a penalty. Lower its strength instead."
             )
         found = self.row.needed(int(item), self.length)
-        return None if found is None else [self.names(source) for source in found]
+        if found is None:
+            return None
+        return {self.names(source): tuple(source) for source in found}
 
     def to_frame(self, backend="pandas"):
         """Return the contributions as a data frame.

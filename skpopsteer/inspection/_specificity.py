@@ -48,9 +48,9 @@ def steering_specificity(
         With a strength each, and all on one host.
     X : sparse of shape (n_users, n_items)
         Interactions the recommenders see; popularity is counted from them.
-    y : sparse of shape (n_users, n_items) or array-like of shape (n_users,), \
-default=None
-        Held-out interactions; None leaves NDCG out.
+    y : sparse of shape (n_users, n_items) or array-like, default=None
+        Held-out interactions, or one held-out item position per user; None leaves NDCG
+        out.
     attributes : dict of str to array-like, sparse, data frame, dict or tuple
         What may move, by name: one label per item as a vector (a decade, an artist;
         None, NaN or "" for none), or features of the items as a matrix, a tuple

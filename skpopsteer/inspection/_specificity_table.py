@@ -181,7 +181,7 @@ class Specificity:
             "  ".join(
                 cell.rjust(width) if place else cell.ljust(width)
                 for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
+            ).rstrip()
             for row in rows
         ]
         lines.insert(2, "  ".join("-" * width for width in widths))
@@ -218,7 +218,7 @@ class Specificity:
         pairs = zip(self.low, self.high, strict=True)
         return [
             [
-                "" if a != a else f"[{_number(a)}, {_number(b)}]"
+                "" if a != a or a == b else f"[{_number(a)}, {_number(b)}]"
                 for a, b in zip(*pair, strict=True)
             ]
             for pair in pairs

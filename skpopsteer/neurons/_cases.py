@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["NeuronCase", "NeuronCases", "ShownItems"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NeuronCase:
     """One row and the item that stands for it.
 
@@ -46,7 +46,7 @@ class NeuronCase:
     history: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShownItems:
     """Items that stand for the rows, and what is known of them. No activations.
 

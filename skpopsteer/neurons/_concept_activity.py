@@ -49,8 +49,7 @@ def concept_activity(Z, T):
            [0.5, 2. , 0. ]])
     """
     Z, T = check_activations(Z, T)
-    activity = csr_array(T.T @ Z) / max(T.sum(), np.finfo(np.float64).tiny)
-    return canonical_csr(activity)
+    return csr_array(T.T @ Z) / max(T.sum(), np.finfo(np.float64).tiny)
 
 
 def neuron_tfidf(R, *, direction="best_characterizes"):

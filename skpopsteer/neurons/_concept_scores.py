@@ -9,7 +9,6 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 from scipy.stats import t as student_t
 
-from skpopsteer._validation import canonical_csr
 from skpopsteer.neurons._concept_activity import concept_activity, neuron_tfidf
 
 __all__ = [
@@ -34,8 +33,10 @@ def prepare_scores(score_func, Z, T, *, rows, item_profiles=None):
     ----------
     score_func : str or callable
         A key of `SCORE_FUNCTIONS`, or ``score_func(Z, y)`` for one concept.
-    Z : ndarray or CSR of shape (n_rows, n_neurons)
+    Z : ndarray or csr_array of shape (n_rows, n_neurons)
+        Without duplicates.
     T : csr_array of shape (n_rows, n_concepts)
+        Without duplicates.
     rows : {"items", "users"}
     item_profiles : array-like of shape (n_neurons, n_items), default=None
 
@@ -55,8 +56,7 @@ def prepare_scores(score_func, Z, T, *, rows, item_profiles=None):
     if score_func == "output_precision":
         _check_item_profiles(item_profiles, (Z.shape[1], T.shape[0]))
     prepare = SCORE_FUNCTIONS[score_func]
-    score = prepare(canonical_csr(csr_array(Z)), T, item_profiles)
-    return lambda columns: np.nan_to_num(score(columns), nan=0.0)
+    return prepare(csr_array(Z), T, item_profiles)
 
 
 def members_of(T, rows):

@@ -19,7 +19,7 @@ _MOST_ROWS = 20
 _MOST_CHARACTERS = 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ConceptTable:
     """Concepts of neurons, one row each.
 

@@ -48,7 +48,7 @@ _FEW_ITEMS = 20
 
 
 class NeuronInterpreter(EstimatorMixin, BaseEstimator):
-    r"""Describe what every neuron responds to, and check the descriptions.
+    """Describe what every neuron responds to, and check the descriptions.
 
     A neuron is described from the items of rows where it fires most, and the
     description is then asked where else the neuron fires. How often it is right is the
@@ -62,7 +62,8 @@ class NeuronInterpreter(EstimatorMixin, BaseEstimator):
         :meth:`fit` needs it.
     probe : fitted probe, default=None
         Anything with ``transform`` from embeddings to activations. None takes the probe
-        of the steered recommender.
+        of the steered recommender. ``clone`` of the interpreter takes the training from
+        it, unless it is wrapped in FrozenEstimator.
     describer : {"enrichment", "tfidf"} or object, default="enrichment"
         ``"enrichment"``: attributes more frequent than elsewhere
         (:class:`EnrichmentDescriber`). ``"tfidf"``: words of titles and attributes
@@ -128,16 +129,16 @@ default="top1_recommended"
     n_features_in_ : int
         Number of items, after :meth:`fit`.
 
-    See Also
-    --------
-    PopularityNeuronSelector : Neurons that carry popularity.
-    skpopsteer.sae.SparseAutoencoderProbe.label_neurons : Use the labels.
-
     Warns
     -----
     UserWarning
         When the rows show too few different items to tell neurons apart by, and when
         the describer fails on some neurons.
+
+    See Also
+    --------
+    PopularityNeuronSelector : Neurons that carry popularity.
+    skpopsteer.sae.SparseAutoencoderProbe.label_neurons : Use the labels.
 
     Notes
     -----
@@ -159,7 +160,8 @@ default="top1_recommended"
 
     *Attributes* are tested apart from that, over all active rows: hypergeometric test,
     Benjamini-Hochberg procedure over neurons times attributes. The test takes rows for
-    independent; where many rows show the same item it is too kind.
+    independent; where many rows show the same item it is too kind. They make the labels
+    of ``"enrichment"``: a neuron where none passes has a confidence but no label.
 
     *Own describers.* An object with ``describe(cases) -> concept`` and
     ``predict(concept, cases) -> levels``, where `cases` is a :class:`NeuronCases`;
@@ -172,10 +174,10 @@ default="top1_recommended"
 
     References
     ----------
-    .. [1] J. Wang et al., "Understanding Internal Representations of Recommendation
-       Models with Sparse Autoencoders", 2024, arXiv:2411.06112. Levels there are
-       deciles over all neurons, inactive rows may be construction rows, and confidence
-       is the accuracy over unequal numbers of cases; all three differ here.
+    .. [1] RecSAE, arXiv:2411.06112, doi:10.1145/3795529. Its reference code takes
+       deciles over all neurons, may check a description on cases it was made of, and
+       takes accuracy over unequal numbers of cases for confidence; here all three
+       differ.
 
     Examples
     --------

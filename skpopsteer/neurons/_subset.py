@@ -71,13 +71,19 @@ class NeuronSubset(EstimatorMixin, SelectorMixin, BaseEstimator):
             Fitted selector.
         """
         Z = validate_data(self, Z, accept_sparse="csr")
-        weights = self.neurons
-        if not isinstance(weights, dict):
-            weights = dict.fromkeys(list(weights), 1.0)
+        pairs = ((neuron, 1.0) for neuron in self.neurons)
+        if isinstance(self.neurons, dict):
+            pairs = self.neurons.items()
         steering_weights = np.zeros(Z.shape[1])
-        for neuron, weight in weights.items():
-            known = isinstance(neuron, Integral) and 0 <= neuron < Z.shape[1]
-            if not known or not isinstance(weight, Real) or not np.isfinite(weight):
+        for neuron, weight in pairs:
+            # True counts as an integer, and as an index selects everything.
+            known = isinstance(neuron, Integral) and not isinstance(neuron, bool)
+            if (
+                not known
+                or not 0 <= neuron < Z.shape[1]
+                or not isinstance(weight, Real)
+                or not np.isfinite(weight)
+            ):
                 raise ValueError(
                     f"`neurons` must be positions 0 to {Z.shape[1] - 1}, with finite "
                     f"weights; got {neuron!r}: {weight!r}. Columns of the probe's "

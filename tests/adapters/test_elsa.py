@@ -122,7 +122,9 @@ def test_fit_is_refused(host):
 
 
 def test_user_ids_are_refused(host):
-    with pytest.raises(ValueError, match=r"^`user_ids` must be None for a host without"):
+    with pytest.raises(
+        ValueError, match=r"^`user_ids` must be None for a host without"
+    ):
         host.recommender.predict(host.X, user_ids=np.arange(host.X.shape[0]))
 
 
@@ -169,6 +171,7 @@ def test_a_copy_on_the_cpu_goes_on_training_as_the_model_would(host):
     rows = host.X.toarray().astype(np.float32)
     for model in (moved, plain):
         model.fit(rows, batch_size=200, epochs=2, verbose=False)
+        model.zero_grad()
     np.testing.assert_equal(snapshot(moved), snapshot(plain))
     np.testing.assert_equal(snapshot(host.model), before)
 
@@ -229,22 +232,26 @@ def test_the_split_is_that_of_the_paper(movielens):
     assert seen.multiply(y).nnz == 0
 
 
+@pytest.mark.slow
 def test_elsa_is_as_accurate_as_published_on_ml_100k(movielens):
     """.293 to .300 on one split of this data; it depends on the split by a tenth."""
     splits = [split(movielens, seed) for seed in range(3)]
 
     def mean_accuracy(train):
         hosts = [train(X, seed) for seed, (X, _, _) in enumerate(splits)]
-        return np.mean([
-            accuracy(host, host.encode_users(seen), seen, y)
-            for host, (_, seen, y) in zip(hosts, splits, strict=True)
-        ])
+        return np.mean(
+            [
+                accuracy(host, host.encode_users(seen), seen, y)
+                for host, (_, seen, y) in zip(hosts, splits, strict=True)
+            ]
+        )
 
     by_loop, by_library = map(mean_accuracy, (train_elsa, train_elsa_by_library))
-    assert by_loop > 0.32
-    assert by_library > by_loop
+    assert by_loop > 0.305
+    assert by_library > by_loop + 0.01
 
 
+@pytest.mark.slow
 def test_a_probe_on_elsa_keeps_what_the_paper_says(movielens):
     X, seen, y = split(movielens, 0)
     host = train_elsa(X, 0)

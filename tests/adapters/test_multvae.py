@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from benchmarks.collaborative_autoencoders import (
     TRAINING,
@@ -10,10 +11,9 @@ from benchmarks.collaborative_autoencoders import (
     train_mult_vae,
 )
 from skpopsteer import SparseAutoencoderProbe, SteeredRecommender
-from skpopsteer.datasets import load_movielens
+from skpopsteer.datasets import make_interactions
 from skpopsteer.metrics import ndcg
 from skpopsteer.popularity import item_popularity
-from tests.conftest import ROOT
 
 COSINES = {
     "cosine": {"loss": "cosine"},
@@ -24,18 +24,12 @@ COSINES = {
 @pytest.fixture(scope="module")
 def parts():
     """Rows of training users, and of others what is seen and what is not."""
-    X = load_movielens(
-        ROOT / "data" / "ml-latest-small",
-        min_rating=4,
-        min_user_interactions=5,
-        min_item_interactions=10,
-    ).X
-    return split(X, 0)
+    return split(make_interactions(1500, 300, random_state=0).X, 0)
 
 
 @pytest.fixture(scope="module")
 def host(parts):
-    return train_mult_vae(parts[0], 0, learning_rate=3e-3)
+    return train_mult_vae(parts[0], 0, width=32, n_epochs=60, learning_rate=3e-3)
 
 
 @pytest.fixture(scope="module", params=COSINES)
@@ -102,15 +96,15 @@ def test_each_rows_own_length_is_worth_accuracy(host, parts, probe):
     without = accuracy(host, probe.inverse_transform(Z), seen, y) / own
     back = accuracy(host, probe.inverse_transform(Z, U), seen, y) / own
     assert back > without + 0.02
-    assert back > 0.85
+    assert back > 0.97
 
 
 def test_a_wrong_length_costs_the_host_itself(host, parts):
-    """Of what is turned down in the paper, which leaves .36 to .48 of the length."""
+    """From Knots to Knobs leaves 0.36 to 0.48 of the length on ML-100K."""
     _, seen, y = parts
     U = host.encode_users(seen)
     own = accuracy(host, U, seen, y)
-    assert accuracy(host, 0.4 * U, seen, y) < 0.95 * own
+    assert accuracy(host, 0.4 * U, seen, y) < 0.9 * own
 
 
 def test_fvu_is_that_of_the_reconstruction_with_the_rows(host, parts, probe):
@@ -121,6 +115,8 @@ def test_fvu_is_that_of_the_reconstruction_with_the_rows(host, parts, probe):
 
 
 def _steered(host, probe, **params):
+    # Fitted again, which need not take as long.
+    probe = clone(probe).set_params(max_iter=20)
     return SteeredRecommender(host, probe=probe, random_state=0, **params)
 
 

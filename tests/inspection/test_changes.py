@@ -118,6 +118,14 @@ def test_contributions_add_up_to_the_change_of_every_score(
     assert check_sums(model, host, seen, explain_changes(model, seen)) > 20
 
 
+def test_every_side_and_sign_has_a_strength_of_its_own(both, host, seen):
+    model = at(both, strength=1.2, unpopular_strength=0.3, item_strength=2.5)
+    assert check_sums(model, host, seen, explain_changes(model, seen)) > 20
+    half = at(both, strength=0.6, unpopular_strength=0.15, item_strength=1.25)
+    changes = explain_changes(model, seen, strength=0.6)
+    assert check_sums(half, host, seen, changes) > 20
+
+
 def test_deviations_of_rows_are_put_back(host, seen):
     probe = SparseAutoencoderProbe(
         64, k=8, max_iter=15, standardize_rows=True, random_state=0
@@ -186,7 +194,7 @@ def test_by_hand():
         profiles="real", n_recommendations=1, random_state=0,
     ).fit(np.ones((2, 3)), user_ids=[0, 1])  # fmt: skip
     first, second = explain_changes(model, X, user_ids=[1, 0])
-    # Activations (2, 1) become (1, 2): the first item falls to 1, the second rises to 3.
+    # Activations (2, 1) become (1, 2): the first item falls by 1, the second rises.
     assert (first.user, second.user) == (1, 0)
     assert first.items.tolist() == [1, 0]
     assert first.status.tolist() == ["entered", "left"]
@@ -287,7 +295,10 @@ def test_neurons_that_are_needed_bring_the_item_back(both, seen, rule, side, kee
     for row, change in enumerate(explain_changes(model, seen[:4])):
         X = seen[[row]]
         for item in [*change["left"][:2], *change["entered"][:2]]:
-            names = change.needed_neurons(item)
+            needed = change.needed_neurons(item)
+            names = list(needed)
+            for name, (which, number) in needed.items():
+                assert name == f"{'item ' * (which == 'item')}neuron {number}"
             now = item in model.predict(X)
             assert (item in without(model, names).predict(X)) != now
             for name in names if len(names) > 1 else []:
@@ -326,7 +337,7 @@ def moved(model, seen):
     """The user whose list changed most, with a title that is markup."""
     titles = [f"<b>{item}</b>" for item in range(100)]
     changes = explain_changes(
-        model, seen, item_titles=titles, neuron_labels={n: "noir" for n in range(64)},
+        model, seen, item_titles=titles, neuron_labels=dict.fromkeys(range(64), "noir"),
         n_neurons=2,
     )  # fmt: skip
     return max(changes, key=lambda change: len(change["left"]))
@@ -349,7 +360,10 @@ def test_text_says_what_moved_and_by_what(moved):
     assert name == f"noir (neuron {moved.neurons[largest[0]][1]})"
     number, count, others = lines[5].split()
     assert others == "others"
-    assert float(number) == pytest.approx(parts[largest[2:]].sum(), abs=0.01)
+    unit = 10.0 ** -len(number.partition(".")[2])
+    assert float(number) == pytest.approx(parts[largest[2:]].sum(), abs=0.51 * unit)
+    # Three digits of the largest contribution.
+    assert 100 <= np.abs(moved.contributions).max() / unit < 1000
     assert int(count) == np.count_nonzero(parts) - 2
 
 
@@ -389,17 +403,24 @@ def test_it_becomes_a_frame_whose_contributions_add_up(moved, backend):
 def test_labels_of_the_autoencoder_are_taken(both, seen):
     model = copy.deepcopy(both)
     model.item_probe_.label_neurons(dict.fromkeys(range(64), "obscure"))
-    changes = explain_changes(model, seen[:5], neuron_labels={3: "noir"})
-    names = {name for change in changes for name in change.sources}
-    assert {name for name in names if "item" in name} == {
-        name for name in names if name.startswith("obscure (item neuron")
-    }
-    assert all(name.startswith("neuron") for name in names if "item" not in name) or (
-        "noir (neuron 3)" in names
-    )
-    model.probe_.label_neurons({n: "blockbuster" for n in range(64)})
+    number = explain_changes(model, seen[[0]])[0].neurons[0][1]
+    (change,) = explain_changes(model, seen[[0]], neuron_labels={number: "noir"})
+    assert change.sources[0] == f"noir (neuron {number})"
+    users = [name for name in change.sources if "item" not in name]
+    assert all(name.startswith("neuron") for name in users[1:])
+    items = change.sources[len(users) :]
+    assert len(items) > 1
+    assert all(name.startswith("obscure (item neuron") for name in items)
+    model.probe_.label_neurons(dict.fromkeys(range(64), "hits"))
     (change,) = explain_changes(model, seen[[0]])
-    assert sum(name.startswith("blockbuster (neuron") for name in change.sources) > 1
+    assert sum(name.startswith("hits (neuron") for name in change.sources) > 1
+
+
+def test_labels_of_the_caller_are_those_of_the_side_that_is_steered(both, seen):
+    model, labels = at(both, side="item"), dict.fromkeys(range(64), "noir")
+    (change,) = explain_changes(model, seen[[0]], neuron_labels=labels)
+    assert len(change.sources) > 1
+    assert all(name.startswith("noir (item neuron") for name in change.sources)
 
 
 def test_repr_is_short(moved):

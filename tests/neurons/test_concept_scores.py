@@ -70,6 +70,7 @@ def test_activity_is_the_product_of_shares_and_activations(rows):
     assert_allclose(activity.toarray(), expected, rtol=1e-12)
     assert activity.nnz == np.count_nonzero(expected)
     assert activity.dtype == np.float64
+    assert activity.has_canonical_format
 
 
 def test_activity_takes_every_container_and_dtype(rows, container):
@@ -203,6 +204,16 @@ def test_what_is_constant_correlates_with_nothing():
     assert scores[1, 2] > 0.8
 
 
+@quick
+@given(arrays(bool, st.integers(3, 40)), st.floats(1e-3, 1e3))
+def test_no_correlation_is_beyond_one(members, unit):
+    T = members[:, None].astype(float)
+    scores = scores_of("point_biserial", unit * T, T)
+    assert_allclose(scores, float(0 < members.sum() < len(members)), rtol=1e-9)
+    assert scores <= 1
+    assert np.isfinite(correlation_p_values(scores, len(T))).all()
+
+
 def test_a_perfect_correlation_is_certain_and_two_rows_prove_nothing():
     assert_array_equal(correlation_p_values(np.array([1.0, -1.0]), 9), [0, 0])
     assert_array_equal(correlation_p_values(np.array([1.0, -1.0]), 2), [1, 1])
@@ -242,11 +253,13 @@ def test_output_precision_is_scikit_learns(rows, block, monkeypatch):
 
 
 def test_output_precision_by_numbers():
-    members = np.array([[1], [0], [1], [0]])
+    members = np.array([[1, 0, 0], [0, 0, 0], [1, 1, 1], [0, 0, 0]])
     profiles = np.array([[4.0, 3, 2, 1], [1, 2, 3, 4]])
-    scores = scores_of("output_precision", np.ones((4, 2)), members,
-                       item_profiles=profiles)  # fmt: skip
-    assert_allclose(scores, [[(1 + 2 / 3) / 2, (1 / 2 + 2 / 4) / 2]])
+    scores = scores_of(
+        "output_precision", np.ones((4, 2)), members, item_profiles=profiles
+    )
+    assert_allclose(scores[0], [(1 + 2 / 3) / 2, (1 / 2 + 2 / 4) / 2])
+    assert_allclose(scores[1:], [[1 / 3, 1 / 2]] * 2)
 
 
 def test_item_profiles_may_be_made_in_blocks(rows, monkeypatch):

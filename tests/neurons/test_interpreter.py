@@ -1,11 +1,15 @@
 """The dictionary of concepts on activations: planted answers, chance, bad input."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csc_matrix, csr_array
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.estimator_checks import check_param_validation
 
 from skpopsteer.neurons import (
@@ -336,6 +340,22 @@ def test_the_same_seed_gives_the_same_table(planted, items, genres):
         planted, items, item_features=(genres, NAMES)
     )
     assert not frames[0].equals(other.concepts_.to_frame())
+
+
+@pytest.mark.parametrize("describer", ["enrichment", "tfidf"])
+def test_a_fitted_interpreter_can_be_pickled(planted, items, genres, describer):
+    interpreter = interpret(planted, items, genres, describer=describer)
+    loaded = pickle.loads(pickle.dumps(interpreter))
+    pd.testing.assert_frame_equal(
+        loaded.concepts_.to_frame(), interpreter.concepts_.to_frame()
+    )
+
+
+def test_a_frozen_probe_survives_a_clone():
+    probe = SparseAutoencoderProbe(4, k=2, max_iter=1, random_state=0)
+    probe.fit(np.random.default_rng(0).normal(size=(20, 3)))
+    copy = clone(NeuronInterpreter(probe=FrozenEstimator(probe)))
+    assert copy.probe.transform(np.ones((1, 3))).shape == (1, 4)
 
 
 def test_the_callers_arrays_stay_as_they_are(planted, items, genres):

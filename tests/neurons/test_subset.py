@@ -55,7 +55,18 @@ def test_a_second_fit_forgets_the_first():
 
 @pytest.mark.parametrize(
     "neurons",
-    [[4], [-1], [0.0], ["0"], {0: np.inf}, {0: "1"}, {1.5: 1.0}, [None]],
+    [
+        [4],
+        [-1],
+        [0.0],
+        ["0"],
+        {0: np.inf},
+        {0: "1"},
+        {1.5: 1.0},
+        [None],
+        [True],
+        [[1, 2]],
+    ],
     ids=str,
 )
 def test_neurons_that_are_not_there_are_refused(neurons):

@@ -131,10 +131,11 @@ class TfidfDescriber(EstimatorMixin, BaseEstimator):
         own = self._texts[np.searchsorted(self._items, cases.items[fires])]
         n_own = own.shape[0]
         columns, often = np.unique(own.indices, return_counts=True)
-        weights = own.mean(axis=0)[columns]
+        weights = np.asarray(own.mean(axis=0)).ravel()[columns]
         scores = self._score(columns, weights, cases)
         # Without an item's own part in the mean that it is compared with.
-        overlap, own_part = scores[fires], own.multiply(own).sum(axis=1)
+        overlap = scores[fires]
+        own_part = np.asarray(own.multiply(own).sum(axis=1)).ravel()
         base = self._mean_scores[np.searchsorted(self._items, cases.items[fires])]
         scores[fires] = (n_own * (overlap + base) - own_part) / (n_own - 1) - base
         return _WeightedTerms(columns, weights, often, best_split(scores, fires))
