@@ -68,9 +68,15 @@ def test_check_beyond_the_default_list(estimator, check):
 
 
 def test_every_public_estimator_is_in_the_table():
-    # These two hold trained models by definition and refuse fit, so that scikit-learn's
+    # These hold trained models by definition and refuse fit, so that scikit-learn's
     # checks cannot run; the recommender contract covers them.
-    exempt = {skpopsteer.ArrayRecommender, skpopsteer.TorchRecommender}
+    exempt = {
+        skpopsteer.ArrayRecommender,
+        skpopsteer.ElsaRecommender,
+        skpopsteer.TorchRecommender,
+    }
+    # It describes a fitted recommender, which it has to be given.
+    exempt |= {skpopsteer.NeuronInterpreter}
     # It fits on held-out interactions, which the suite has none of; the checks that do
     # not fit stand in tests/steering/test_tuned.py.
     exempt |= {skpopsteer.TunedSteeringCV}
