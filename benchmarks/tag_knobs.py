@@ -10,7 +10,7 @@ personal: the hidden items. The baselines of the same lists:
   TEASER (https://github.com/matospiso/Disentangling-user-embeddings-using-SAE), with
   the strength added to the profile.
 
-Needs ``../shared/data`` beside the repository and elsarec; written to
+Needs ``../shared/data`` beside the repository, and elsarec; written to
 ``results/tag_knobs.md``.
 """
 
@@ -24,14 +24,14 @@ import numpy as np
 import torch
 from elsa import ELSA
 from implicit.als import AlternatingLeastSquares
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_array, csr_matrix, eye_array
 from sklearn.frozen import FrozenEstimator
 from threadpoolctl import threadpool_limits
 
 from skpopsteer import SparseAutoencoderProbe, SteeredRecommender, as_recommender
 from skpopsteer.metrics import ndcg
 from skpopsteer.model_selection import hide_interactions
-from skpopsteer.neurons import ConceptNeuronSelector, NeuronUnion
+from skpopsteer.neurons import NeuronSubset, NeuronUnion, map_concepts
 from skpopsteer.topk import top_k
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -39,7 +39,7 @@ DATA = ROOT.parent / "shared" / "data"
 SEEDS = (0, 1, 2)
 LENGTH = 20
 #: Items a tag must have, and items of it that must be seen of a user.
-MIN_ITEMS, MIN_SEEN = 20, 3
+MIN_ITEMS, MIN_SEEN = 20, 2
 #: Segment NDCG, in units of the host's, at which personal NDCG is compared.
 GAINS = (2, 3)
 SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
@@ -147,16 +147,19 @@ class Judge:
 def neuron_curves(host, probe, train, X, judge, tags, T, names):
     """Yield the curve of every way of choosing neurons."""
     steered = sorted(set(tags))
+    items = csr_array(eye_array(T.shape[0]))
+    Z = csr_array(probe.transform(host.encode_users(items)))
+    profiles = probe.decoder_weights_ @ host.item_embeddings_.T
     for label, (score_func, n) in NEURONS.items():
-        knobs = [
-            (f"tag {t}", ConceptNeuronSelector(int(t), score_func=score_func,
-                                               n_neurons_to_select=n, min_support=1))
-            for t in steered
-        ]  # fmt: skip
+        found = map_concepts(
+            Z, T, names, score_func=score_func, n_neurons=n, min_support=1,
+            item_profiles=profiles if score_func == "output_precision" else None,
+        ).neurons  # fmt: skip
+        knobs = [(f"tag {t}", NeuronSubset(found[t][found[t] >= 0])) for t in steered]
         model = SteeredRecommender(
             host, probe=FrozenEstimator(probe), selector=NeuronUnion(knobs),
-            rule="interpolate", reconstruction="residual", random_state=0,
-        ).fit(train, item_features=(T, names))  # fmt: skip
+            rule="interpolate", random_state=0,
+        ).fit(train)  # fmt: skip
         curve = []
         for share in SHARES:
             lists = np.empty((X.shape[0], LENGTH), dtype=np.int64)

@@ -6,7 +6,6 @@ vector units, torch's does not), and sums over rows are scipy's sparse products.
 """
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -18,8 +17,6 @@ __all__ = ["DenseCodes", "SparseCodes", "kept_above", "largest", "largest_of_bat
 
 #: Neurons in a group whose maximum is looked at first.
 _GROUP = 8
-#: Pre-activations that are worth a thread.
-_THREAD_ENTRIES = 2**19
 
 
 class SparseCodes:
@@ -166,20 +163,9 @@ def largest(P, k):
     """
     P = np.ascontiguousarray(P)
     n_rows, n_columns = P.shape
+    n_groups = n_columns // _GROUP
     if k >= n_columns:
         return np.tile(np.arange(n_columns), (n_rows, 1))
-    n_threads = min(torch.get_num_threads(), P.size // _THREAD_ENTRIES)
-    if n_threads < 2:
-        return _largest(P, k)
-    # numpy lets go of the interpreter while it partitions, and has no threads itself.
-    with ThreadPoolExecutor(n_threads) as pool:
-        parts = pool.map(lambda rows: _largest(rows, k), np.array_split(P, n_threads))
-        return np.concatenate(list(parts))
-
-
-def _largest(P, k):
-    n_rows, n_columns = P.shape
-    n_groups = n_columns // _GROUP
     if n_columns % _GROUP or n_groups < 2 * k:
         found = _not_below_kth(P, k)
         return _by_torch(P, k) if found is None else found % n_columns
