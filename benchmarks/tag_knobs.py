@@ -312,11 +312,11 @@ def main():
                 f"{n_users} test users with {n_tags} tags, {len(SEEDS)} seeds.",
                 "", *table(runs), "",
             ]  # fmt: skip
-            print("\n".join(lines[lines.index(f"## {folder}, {host}") :]), flush=True)
-    if lines:
-        text = [__doc__.split("\n\n")[0].strip(), "", *lines]
-        results = ROOT / "benchmarks" / "results" / "tag_knobs.md"
-        results.write_text("\n".join(text), encoding="utf-8")
+            # After every set: the last one takes longest.
+            text = "\n".join([__doc__.split("\n\n")[0].strip(), "", *lines])
+            results = ROOT / "benchmarks" / "results" / "tag_knobs.md"
+            results.write_text(text, encoding="utf-8")
+            print(text[text.index(f"## {folder}, {host}") :], flush=True)
 
 
 if __name__ == "__main__":

@@ -204,7 +204,7 @@ def test_bad_layers_are_named(towers, model, rows):
     ("params", "line"),
     [
         ({"keep_top": 2}, r"^`keep_top` must be 0 to steer inside a module; got 2"),
-        ({"user_strength": "profile"}, r"^`user_strength` must be None to steer insid"),
+        ({"user_strength": "profile"}, r"^`user_strength` must be None to steer in"),
     ],
 )
 def test_knobs_a_layer_cannot_see_are_refused(towers, model, params, line):
