@@ -7,7 +7,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._validation import check_per_item
-from skpopsteer.base import check_strength
 from skpopsteer.inspection._contributions import PenalisedRow, SourceNames, SteeredRow
 from skpopsteer.inspection._list_change import ListChange
 from skpopsteer.metrics._lists import check_count
@@ -41,7 +40,7 @@ def explain_changes(
         Positions of trained users; None folds every row in.
     n_recommendations : int, default=None
         Length of the lists; None takes the model's own.
-    strength : float, default=None
+    strength : float or dict of str to float, default=None
         Used instead of the model's own, as in ``recommend``.
     item_titles : array-like of str, shape (n_items,), default=None
         What to call items; None calls them by position.
@@ -111,7 +110,7 @@ def explain_changes(
     [True, True, True]
     """
     model = _fitted_model(model)
-    check_strength(strength)
+    model._check_strength(strength)
     _check_decode(model)
     n_items = model.n_features_in_
     name_item = _item_names(item_titles, n_items)
@@ -126,7 +125,7 @@ def explain_changes(
         _change(
             place if user_ids is None else int(np.asarray(user_ids)[place]),
             row, lists, k, name_item, name_source,
-            strength=float(used), n_shown=n_shown, n_held=model.keep_top,
+            strength=used, n_shown=n_shown, n_held=model.keep_top,
         )
         for place, (row, lists) in enumerate(
             _rows_and_lists(model, X, user_ids, strength)

@@ -43,7 +43,7 @@ class ListChange:
     contributions : ndarray of shape (n, n_sources), dtype float64
         What each source adds to the score; the sum over sources is the new score minus
         the old.
-    strength : float
+    strength : float or dict of str to float
         How far the knob was turned.
     factor : float
         What `user_strength` multiplies the strength by for this user.
@@ -91,7 +91,7 @@ class ListChange:
     sources: list[str]
     neurons: list[tuple]
     contributions: np.ndarray
-    strength: float
+    strength: float | dict[str, float]
     factor: float
     length: int
     n_shown: int
@@ -233,7 +233,7 @@ class ListChange:
         times = "" if self.factor == 1 else f", times {self.factor:.3g} for this user"
         return (
             f"user {self.user}: {len(self['entered'])} of {self.length} items changed "
-            f"at strength {self.strength:g}{times}"
+            f"at strength {_strength(self.strength)}{times}"
         )
 
     def _places(self, row):
@@ -259,3 +259,9 @@ class ListChange:
         largest = np.abs(self.contributions).max()
         digits = int(np.clip(2 - np.floor(np.log10(largest)), 0, 9))
         return f"{contribution:+.{digits}f}"
+
+
+def _strength(strength):
+    if not isinstance(strength, dict):
+        return f"{strength:g}"
+    return ", ".join(f"{name} {value:g}" for name, value in strength.items()) or "0"

@@ -64,17 +64,24 @@ class KnobMixin(ExportMixin, PostHocMixin):
 
         Either is None where that side is not steered, or not moved.
         """
+        push, item_push = self._pushes(strength)
+        return push, None if item_push is None else self._displace_items(item_push)
+
+    def _pushes(self, strength):
+        """Return the push of the user neurons and that of the item neurons.
+
+        Either is None where that side is not steered.
+        """
         knobs = None
         if isinstance(strength, Mapping):
             knobs, strength = strength, 1.0
         user, item = self._strengths(strength)
-        push = None
-        if self.side != "item":
-            push = self._side("user").push(*user, self.rule, knobs)
-        displacement = None
-        if self.side != "user":
-            displacement = self._displace_items(item, knobs)
-        return push, displacement
+        return tuple(
+            self._side(name).push(*strengths, self.rule, knobs)
+            if self.side in (name, "both")
+            else None
+            for name, strengths in (("user", user), ("item", item))
+        )
 
     def _strengths(self, strength):
         """Return (popular, unpopular) strengths of the user side and the item side."""
@@ -89,14 +96,9 @@ class KnobMixin(ExportMixin, PostHocMixin):
         user = (popular, popular if unpopular is None else unpopular)
         return user, user if item is None else (item, item)
 
-    def _displace_items(self, strengths, knobs):
+    def _displace_items(self, push):
         side, V = self._side("item"), self.recommender_.item_embeddings_
-        moved = side.move(
-            V,
-            side.push(*strengths, self.rule, knobs),
-            rule=self.rule,
-            reconstruction=self.reconstruction,
-        )
+        moved = side.move(V, push, rule=self.rule, reconstruction=self.reconstruction)
         return None if moved is V else moved - V
 
     def _steer_users(self, encoded, push):
@@ -127,14 +129,3 @@ class KnobMixin(ExportMixin, PostHocMixin):
         push, displacement = turned
         U = self._steer_users(encoded, push)
         return bake(self.recommender_, U, displacement, encoded.factors)
-
-    def _pushes(self, strength):
-        """Return the push of the user neurons and that of the item neurons.
-
-        Either is None where that side is not steered.
-        """
-        user, item = self._strengths(strength)
-        return (
-            None if self.side == "item" else self._side("user").push(*user, self.rule),
-            None if self.side == "user" else self._side("item").push(*item, self.rule),
-        )

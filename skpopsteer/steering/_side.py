@@ -121,7 +121,8 @@ class SteeredSide:
             Left as they are.
         push : ndarray of shape (n_neurons,)
             Of :meth:`push`.
-        rule : {"shift", "scale", "clamp", "interpolate"}
+        rule : str
+            Name of one of `RULES`.
         reconstruction : {"residual", "replace"}
             Keep the error of the autoencoder, or return its reconstruction.
         factors : ndarray of shape (n_rows,), default=None

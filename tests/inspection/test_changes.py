@@ -17,7 +17,7 @@ from skpopsteer import (
     as_recommender,
 )
 from skpopsteer.inspection import explain_changes
-from skpopsteer.neurons import NeuronUnion
+from skpopsteer.neurons import NeuronSubset, NeuronUnion
 from skpopsteer.steering import TunedSteeringCV
 from skpopsteer.steering._rules import RULES
 from tests.hosts import HOSTS
@@ -481,3 +481,30 @@ def test_bad_arguments(model, seen, params, error, message):
 def test_an_unknown_status(moved):
     with pytest.raises(KeyError, match=r"`status` must be 'entered'.*got 'gone'"):
         moved["gone"]
+
+
+def test_strengths_by_name_are_explained_like_any(host, split):
+    seen, _ = split
+    union = NeuronUnion(
+        [("chosen", NeuronSubset([3])), ("popularity", PopularityNeuronSelector())]
+    )
+    model = SteeredRecommender(
+        host,
+        probe=SparseAutoencoderProbe(64, k=8, max_iter=15, random_state=0),
+        selector=union,
+        random_state=0,
+    ).fit(seen)
+    strength = {"chosen": 2.0, "popularity": -0.5}
+    changes = explain_changes(model, seen[:20], strength=strength)
+    change = next(change for change in changes if len(change["entered"]))
+    assert "at strength chosen 2, popularity -0.5" in str(change)
+    np.testing.assert_allclose(
+        change.contributions.sum(axis=1),
+        change.new_scores - change.old_scores,
+        atol=1e-5,
+    )
+    assert {change["entered"][0]} <= set(
+        model.recommend(seen[:20], strength=strength).ravel()
+    )
+    with pytest.raises(ValueError, match=r"^`strength` must name knobs of a NeuronUni"):
+        explain_changes(model, seen[:2], strength={"nothing": 1.0})
