@@ -7,6 +7,7 @@ from textwrap import wrap
 import numpy as np
 
 from skpopsteer._compat import import_frame_library
+from skpopsteer._text_table import align_columns
 
 __all__ = ["Ablation"]
 
@@ -207,8 +208,7 @@ class Ablation:
                     lines.append(heading)
                     continue
                 table = [[heading, *_HEADER], *body]
-                widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-                lines += [_line(row, widths) for row in table]
+                lines += [f"  {line}" for line in align_columns(table)[0]]
             for line in self._item_lines(group):
                 lines += wrap(line, 88, subsequent_indent="  ")
             lines.append("")
@@ -301,14 +301,6 @@ class Ablation:
             squares, n_known - 1, out=undefined.copy(), where=n_known > 1
         )
         return means, np.sqrt(variance)
-
-
-def _line(row, widths):
-    name, *cells = (
-        cell.rjust(width) if i else cell.ljust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return "  ".join([f"  {name}", *cells]).rstrip()
 
 
 def _html_row(tag, cells):

@@ -7,6 +7,7 @@ import numpy as np
 
 from skpopsteer import metrics
 from skpopsteer._compat import import_frame_library
+from skpopsteer._text_table import align_columns
 from skpopsteer.popularity import PopularityGroups, item_popularity
 
 __all__ = ["Comparison", "compare"]
@@ -48,9 +49,8 @@ class Comparison:
             [name, *row] for name, row in zip(self.names, self._cells(), strict=True)
         ]
         rows = [["", *upper], ["", *lower], *rows]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [_line(row, widths) for row in rows]
-        lines.insert(2, "  ".join("-" * width for width in widths))
+        lines, rule = align_columns(rows)
+        lines.insert(2, rule)
         return "\n".join([*lines, f"({self.convention})"])
 
     def _repr_html_(self):
@@ -93,14 +93,6 @@ class Comparison:
 def _two_lines(column):
     first, _, rest = column.partition("_")
     return (first, rest) if rest else ("", first)
-
-
-def _line(row, widths):
-    name, *cells = (
-        cell.rjust(width) if i else cell.ljust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return "  ".join([name, *cells])
 
 
 def compare(models, X, y, *, n_recommendations=10, groups=None, user_ids=None):

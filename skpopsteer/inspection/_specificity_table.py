@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 
 from skpopsteer._compat import import_frame_library
+from skpopsteer._text_table import align_columns
 from skpopsteer.metrics._bootstrap import recentred_interval
 
 __all__ = ["Specificity", "interval"]
@@ -176,15 +177,8 @@ class Specificity:
             self.names, self._cells(), self._intervals(), strict=True
         ):
             rows += [[name, *cells], ["", *ends]] if any(ends) else [[name, *cells]]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if place else cell.ljust(width)
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        lines.insert(2, "  ".join("-" * width for width in widths))
+        lines, rule = align_columns(rows)
+        lines.insert(2, rule)
         return "\n".join([*lines, *self._moves(), *(f"({n})" for n in self.notes)])
 
     def _repr_html_(self):

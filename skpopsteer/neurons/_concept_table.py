@@ -7,8 +7,9 @@ from numbers import Integral
 import numpy as np
 
 from skpopsteer._compat import import_frame_library
+from skpopsteer._text_table import align_columns
 
-__all__ = ["ConceptTable"]
+__all__ = ["ConceptTable", "tabulate_concepts"]
 
 #: Columns and rows that are printed; frames hold everything.
 _PRINTED = [
@@ -68,9 +69,9 @@ class ConceptTable:
 
     def __str__(self):
         rows = [_PRINTED, *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [_line(row, widths) for row in rows]
-        lines.insert(1, "  ".join("-" * width for width in widths))
+        texts = [_PRINTED.index(name) for name in ("label", "status")]
+        lines, rule = align_columns(rows, texts)
+        lines.insert(1, rule)
         hidden = len(self) - _MOST_ROWS
         if hidden > 0:
             lines.append(f"... {hidden} more, of lower confidence or unverified")
@@ -115,6 +116,51 @@ class ConceptTable:
         return [[_cell(self.columns[name][row]) for name in _PRINTED] for row in order]
 
 
+def tabulate_concepts(
+    neurons, labels, selection, attributes, described, verdict, summary
+):
+    """Arrange what was found of neurons, with the status of each.
+
+    Parameters
+    ----------
+    neurons : ndarray of shape (n,)
+        Those that were asked for.
+    labels : ndarray of shape (n,)
+        Empty where there is none.
+    selection : cases of every neuron, with the reasons why some have none
+    attributes : ndarray of shape (n,), dtype object
+        Enriched attributes, best first.
+    described : descriptions, with their errors
+    verdict : figures of the verification
+    summary : str
+        One sentence under the table.
+
+    Returns
+    -------
+    ConceptTable
+    """
+    had_cases = np.array([not reason for reason in selection.reasons])
+    status = np.where(verdict.verified, "verified", "error")
+    reasons = np.where(
+        verdict.verified | (described.errors != ""),
+        described.errors,
+        "no usable prediction",
+    )
+    return ConceptTable(
+        {
+            "neuron": neurons,
+            "label": labels,
+            "attributes": attributes,
+            "n_active": selection.n_active,
+            **verdict.figures,
+            "interpretable": verdict.interpretable,
+            "status": np.where(had_cases, status, "unverified").astype(object),
+            "reason": reasons,
+        },
+        summary,
+    )
+
+
 def _cell(value):
     if isinstance(value, float | np.floating):
         return "" if np.isnan(value) else f"{value:.3f}"
@@ -122,11 +168,3 @@ def _cell(value):
     if len(text) <= _MOST_CHARACTERS:
         return text
     return text[: _MOST_CHARACTERS - 3] + "..."
-
-
-def _line(row, widths):
-    cells = [
-        cell.ljust(width) if name in ("label", "status") else cell.rjust(width)
-        for name, cell, width in zip(_PRINTED, row, widths, strict=True)
-    ]
-    return "  ".join(cells).rstrip()

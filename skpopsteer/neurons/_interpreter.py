@@ -22,7 +22,7 @@ from skpopsteer._validation import (
 )
 from skpopsteer.neurons._case_selection import select_cases
 from skpopsteer.neurons._cases import ShownItems
-from skpopsteer.neurons._concept_table import ConceptTable
+from skpopsteer.neurons._concept_table import tabulate_concepts
 from skpopsteer.neurons._describers import EnrichmentDescriber, TfidfDescriber
 from skpopsteer.neurons._descriptions import describe_neurons
 from skpopsteer.neurons._enriched_attributes import enriched_attributes
@@ -416,26 +416,10 @@ HeldOut, default=None
             for neuron, label in zip(neurons, labels.tolist(), strict=True)
             if label
         }
-        had_cases = np.array([not reason for reason in selection.reasons])
-        status = np.where(verdict.verified, "verified", "error")
-        reasons = np.where(
-            verdict.verified | (described.errors != ""),
-            described.errors,
-            "no usable prediction",
-        )
-        self.concepts_ = ConceptTable(
-            {
-                "neuron": neurons,
-                "label": labels,
-                "attributes": attributes,
-                "n_active": selection.n_active,
-                **verdict.figures,
-                "interpretable": verdict.interpretable,
-                "status": np.where(had_cases, status, "unverified").astype(object),
-                "reason": reasons,
-            },
+        self.concepts_ = tabulate_concepts(
+            neurons, labels, selection, attributes, described, verdict,
             self._summarise(verdict),
-        )
+        )  # fmt: skip
 
     def _by_neuron(self, neurons, values, missing):
         """Spread the values of the neurons asked for over all neurons."""

@@ -16,8 +16,8 @@ __all__ = ["EncodingMixin"]
 class EncodingMixin(TransformerMixin):
     """Mixin for a probe with weights: everything but training.
 
-    A subclass has `k`, `loss`, `sparse_output`, `standardize_rows` and the fitted
-    weights.
+    A subclass has `k`, `loss`, `refine`, `sparse_output`, `standardize_rows` and the
+    fitted weights.
     """
 
     @property

@@ -55,8 +55,9 @@ class SparseAutoencoderProbe(
     refine : int, default=0
         Passes of non-negative least squares over the kept activations at the end of
         ``transform``: the encoder chooses the neurons, and what they say is then
-        corrected for the others that fire. 2 lower FVU by a third to a half, at a small
-        cost per row; training and `pre_activations` stay as they are.
+        corrected for the others that fire. 3 lower FVU by a third to a half (see
+        ``benchmarks/results/sae_quality.md``), at a small cost per row; training and
+        `pre_activations` stay as they are.
     standardize_rows : bool, default=False
         Train on rows with mean 0 and deviation 1 each, as [5]_; see
         :meth:`inverse_transform`.
