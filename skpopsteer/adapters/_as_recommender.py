@@ -10,6 +10,12 @@ from skpopsteer.adapters._decomposition import DecompositionRecommender
 from skpopsteer.adapters._elsa import ElsaRecommender
 from skpopsteer.adapters._implicit import ImplicitRecommender
 
+#: Bridges by the package their models come from.
+_BRIDGES = {
+    "elsa": ElsaRecommender,
+    "implicit": ImplicitRecommender,
+}
+
 
 def as_recommender(model):
     """Wrap a trained recommender, frozen: nothing will ever train or copy it.
@@ -69,10 +75,8 @@ def _wrap(model):
             model[0], model[1], item_bias=model[2] if len(model) == 3 else None
         )
     library = type(model).__module__.partition(".")[0]
-    if library == "implicit":
-        return ImplicitRecommender(model)
-    if library == "elsa":
-        return ElsaRecommender(model)
+    if library in _BRIDGES:
+        return _BRIDGES[library](model)
     if isinstance(model, BaseEstimator) and hasattr(model, "inverse_transform"):
         return DecompositionRecommender(model)
     if hasattr(model, "parameters") and hasattr(model, "modules"):

@@ -7,7 +7,8 @@ from scipy.sparse import csr_array
 
 from skpopsteer import TorchRecommender
 from skpopsteer.adapters import rows_to_sequences
-from tests.hosts import HOSTS, MAX_LENGTH, N_ITEMS, sequences_by_hand
+from tests.hosts import HOSTS, MAX_LENGTH, N_ITEMS
+from tests.hosts.modules import sequences_by_hand
 
 
 @pytest.fixture
