@@ -3,10 +3,12 @@
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import EstimatorMixin
+from skpopsteer._spans import over_spans, spans
 from skpopsteer._validation import (
     check_interactions,
     check_item_lists,
@@ -16,7 +18,7 @@ from skpopsteer._validation import (
 )
 from skpopsteer.metrics import get_scorer
 from skpopsteer.popularity import item_popularity
-from skpopsteer.topk import forbid, merge_lists, only, row_blocks, rows_of, top_k
+from skpopsteer.topk import forbid, merge_lists, only, row_blocks, top_k
 
 __all__ = ["PostHocMixin", "RecommenderMixin"]
 
@@ -30,9 +32,14 @@ class RecommenderMixin(EstimatorMixin):
     - ``_block_scores(encoded, X, turned)``: a new array of scores (n_rows, n_items)
       for a block of those rows.
 
-    `turned` is what ``_turn(strength)`` made of the strength, once for all blocks.
-    Scores are made block by block: no method but ``decision_function`` ever holds
-    n_users x n_items of them.
+    `turned` is what ``_turn(strength)`` made of the strength, once for all rows. Two
+    more may be given: ``_steer(encoded, turned)``, a change of many encoded rows at
+    once before they are scored, and ``_per_row(X)``, whatever has to be made of all
+    rows at once, which ``_encode_span(X, user_ids, per_row)`` gets cut.
+
+    Rows are done in spans, which ``joblib.parallel_config`` may spread over workers,
+    and a span is scored in blocks: no method but ``decision_function`` ever holds
+    n_users x n_items scores.
     """
 
     def predict(self, X, user_ids=None):
@@ -93,7 +100,8 @@ lists, default=None
 
         Notes
         -----
-        Linear in users and in items; memory is bounded by a block of users.
+        Linear in users and in items; memory is bounded by a block of users. Inside
+        ``joblib.parallel_config(...)`` blocks go to its workers, with the same result.
         """
         return self._recommend(
             X, n_recommendations, exclude_seen, candidates, exclude, user_ids,
@@ -117,8 +125,8 @@ lists, default=None
         """
         X, encoded, turned = self._prepare(X, user_ids, None)
         scores = np.empty(X.shape, dtype=np.float32)
-        for rows in row_blocks(*X.shape):
-            scores[rows] = self._block_scores(encoded[rows], X[rows], turned)
+        for rows, block in self._steered_blocks(X, encoded, turned):
+            scores[rows] = self._block_scores(block, X[rows], turned)
         return scores
 
     def score(self, X, y, user_ids=None):
@@ -184,36 +192,63 @@ lists, default=None
         strength=None,
     ):
         self._check_strength(strength)
-        X, encoded, turned = self._prepare(X, user_ids, strength)
+        X, user_ids = self._check_rows(X, user_ids)
         k = _check_length(n_recommendations, self.n_recommendations)
-        forbidden = [X] if exclude_seen else []
         if exclude is not None:
-            forbidden.append(check_item_lists("exclude", exclude, X.shape))
+            exclude = check_item_lists("exclude", exclude, X.shape)
         if candidates is not None:
             candidates = check_item_lists("candidates", candidates, X.shape)
-        ids, values = self._lists(X, encoded, turned, k, forbidden, candidates)
+        per_row = self._per_row(X)
+        # What all rows share travels once; what is a row each, with its span.
+        shared = [None if issparse(mask) else mask for mask in (exclude, candidates)]
+        each = [mask if issparse(mask) else None for mask in (exclude, candidates)]
+        lists = over_spans(
+            _lists_of_span,
+            (self, self._turn(strength), k, exclude_seen, shared),
+            X.shape[0],
+            lambda span: [
+                None if rows is None else rows[span]
+                for rows in (X, user_ids, per_row, *each)
+            ],
+        )
+        ids, values = (np.concatenate(parts) for parts in zip(*lists, strict=True))
         return (ids, values) if return_scores else ids
 
     def _lists(self, X, encoded, turned, k, forbidden, candidates=None):
         """Make the lists of validated rows, block by block."""
         ids = np.empty((X.shape[0], k), dtype=np.int64)
         values = np.empty((X.shape[0], k), dtype=np.float32)
-        for rows in row_blocks(*X.shape):
+        for rows, block in self._steered_blocks(X, encoded, turned):
 
             def allow(scores, rows=rows):
                 for mask in forbidden:
-                    forbid(scores, rows_of(mask, rows))
-                if candidates is None:
-                    return scores
-                return only(scores, rows_of(candidates, rows))
+                    forbid(scores, mask, rows)
+                return scores if candidates is None else only(scores, candidates, rows)
 
             ids[rows], values[rows] = self._block_lists(
-                encoded[rows], X[rows], turned, k, allow
+                block, X[rows], turned, k, allow
             )
         return ids, values
 
+    def _steered_blocks(self, X, encoded, turned):
+        """Yield the rows of every block, and what is known of them, steered."""
+        for span in spans(X.shape[0]):
+            part = self._steer(encoded[span], turned)
+            for rows in row_blocks(span.stop - span.start, X.shape[1]):
+                within = slice(span.start + rows.start, span.start + rows.stop)
+                yield within, part[rows]
+
+    def _per_row(self, X):
+        return None
+
+    def _encode_span(self, X, user_ids, per_row):
+        return self._encode(X, user_ids)
+
+    def _steer(self, encoded, turned):
+        return encoded
+
     def _block_lists(self, encoded, X, turned, k, allow):
-        return top_k(allow(_checked(self._block_scores(encoded, X, turned))), k)
+        return finite_top_k(allow(self._block_scores(encoded, X, turned)), k)
 
 
 class PostHocMixin(RecommenderMixin):
@@ -272,7 +307,8 @@ lists, default=None
 
         Notes
         -----
-        Linear in users and in items; memory is bounded by a block of users.
+        Linear in users and in items; memory is bounded by a block of users. Inside
+        ``joblib.parallel_config(...)`` blocks go to its workers, with the same result.
         """
         return self._recommend(
             X, n_recommendations, exclude_seen, candidates, exclude, user_ids,
@@ -350,14 +386,39 @@ lists, default=None
         return host
 
     def _block_lists(self, encoded, X, turned, k, allow):
-        scores = allow(_checked(self._block_scores(encoded, X, turned)))
-        ids, values = top_k(scores, k)
+        scores = allow(self._block_scores(encoded, X, turned))
+        ids, values = finite_top_k(scores, k)
         if not self.keep_top:
             return ids, values
         host_ids, _ = top_k(allow(self._host_block_scores(encoded, X)), k)
         ids = merge_lists(host_ids, ids, self.keep_top)
         values = np.take_along_axis(scores, np.maximum(ids, 0), axis=1)
         return ids, np.where(ids == -1, -np.inf, values)
+
+
+def finite_top_k(scores, k):
+    """Return what `top_k` does, of scores that are finite where items may be listed."""
+    ids, values = top_k(scores, k)
+    if values.max(initial=-np.inf) == np.inf:
+        raise ValueError(
+            "`recommender` must give scores that are finite; got an infinite one. "
+            "Check the training of the host, and how far it is turned."
+        )
+    return ids, values
+
+
+def _lists_of_span(context, X, user_ids, per_row, exclude, candidates):
+    """Encode the rows of a span and make their lists."""
+    model, turned, k, exclude_seen, shared = context
+    exclude, candidates = (
+        own if common is None else common
+        for own, common in zip((exclude, candidates), shared, strict=True)
+    )
+    forbidden = [X] if exclude_seen else []
+    if exclude is not None:
+        forbidden.append(exclude)
+    encoded = model._encode_span(X, user_ids, per_row)
+    return model._lists(X, encoded, turned, k, forbidden, candidates)
 
 
 def _check_length(n_recommendations, default):
@@ -379,13 +440,3 @@ def check_strength(strength):
             f"`strength` must be a finite number or None; got {strength!r}. "
             "0 gives the lists of the host."
         )
-
-
-def _checked(scores):
-    # The maximum of anything with NaN is NaN: one pass, and no mask.
-    if np.isnan(scores.max(initial=-np.inf)):
-        raise ValueError(
-            "`recommender` must give scores that are numbers; got NaN. "
-            "Check the training of the host: it may have diverged."
-        )
-    return scores

@@ -10,7 +10,6 @@ __all__ = [
     "merge_lists",
     "only",
     "row_blocks",
-    "rows_of",
     "top_k",
 ]
 
@@ -53,6 +52,11 @@ def top_k(scores, k: int):
     k : int
         Length of the lists; may be more than there are items.
 
+    Raises
+    ------
+    ValueError
+        For scores that are NaN.
+
     Returns
     -------
     ids : ndarray of shape (n_rows, k), dtype int64
@@ -85,8 +89,18 @@ def top_k(scores, k: int):
     order = np.argsort(-top, axis=1, kind="stable")
     ids[:, :kept] = np.take_along_axis(chosen, order, axis=1)
     values[:, :kept] = np.take_along_axis(top, order, axis=1)
+    _require_numbers(values)
     ids[values == -np.inf] = -1
     return ids, values
+
+
+def _require_numbers(scores):
+    # The maximum of anything with NaN is NaN: one pass, and no mask.
+    if np.isnan(scores.max(initial=-np.inf)):
+        raise ValueError(
+            "`recommender` must give scores that are numbers; got NaN. "
+            "Check the training of the host: it may have diverged."
+        )
 
 
 def _partition(scores, kept):
@@ -96,6 +110,8 @@ def _partition(scores, kept):
         return np.broadcast_to(np.arange(n_items), scores.shape)
     chosen, tied = highest(scores, kept)
     for row in tied:
+        # Groups with NaN are among the tied.
+        _require_numbers(scores[row])
         border = np.partition(scores[row], n_items - kept)[n_items - kept]
         above = np.flatnonzero(scores[row] > border)
         level = np.flatnonzero(scores[row] == border)[: kept - len(above)]
@@ -211,40 +227,17 @@ def merge_lists(first, second, n_first: int):
     return np.take_along_axis(merged, order, axis=1)[:, :k]
 
 
-def rows_of(mask, rows):
-    """Cut a mask of items to a block of rows.
-
-    Parameters
-    ----------
-    mask : csr_array of shape (n_rows, n_items) or ndarray of shape (n_items,)
-        One row each, or one mask that all rows share.
-    rows : slice
-        The block.
-
-    Returns
-    -------
-    csr_array or ndarray
-        A shared mask as it is.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skpopsteer.topk import rows_of
-    >>> rows_of(np.array([True, False]), slice(0, 5))
-    array([ True, False])
-    """
-    return mask[rows] if issparse(mask) else mask
-
-
-def forbid(scores, mask):
+def forbid(scores, mask, rows=None):
     """Set the scores of the masked items to -inf, in place.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows, n_items)
         Changed.
-    mask : csr_array of shape (n_rows, n_items) or ndarray of shape (n_items,)
-        Items to leave out.
+    mask : csr_array of shape (n, n_items) or ndarray of shape (n_items,)
+        Items to leave out, a row each or of all rows.
+    rows : slice, default=None
+        Which rows of a sparse mask the scores are of; None means all.
 
     Examples
     --------
@@ -256,18 +249,20 @@ def forbid(scores, mask):
     array([[-inf,   1.],
            [-inf,   1.]])
     """
-    scores[_positions(mask)] = -np.inf
+    scores[_positions(mask, rows)] = -np.inf
 
 
-def only(scores, mask):
+def only(scores, mask, rows=None):
     """Return scores that are -inf but for the masked items.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows, n_items)
         Left as they are.
-    mask : csr_array of shape (n_rows, n_items) or ndarray of shape (n_items,)
-        Items to keep.
+    mask : csr_array of shape (n, n_items) or ndarray of shape (n_items,)
+        Items to keep, a row each or of all rows.
+    rows : slice, default=None
+        Which rows of a sparse mask the scores are of; None means all.
 
     Returns
     -------
@@ -282,12 +277,16 @@ def only(scores, mask):
     array([[  1., -inf]])
     """
     allowed = np.full_like(scores, -np.inf)
-    positions = _positions(mask)
+    positions = _positions(mask, rows)
     allowed[positions] = scores[positions]
     return allowed
 
 
-def _positions(mask):
+def _positions(mask, rows):
     if not issparse(mask):
         return slice(None), np.flatnonzero(mask)
-    return np.repeat(np.arange(mask.shape[0]), np.diff(mask.indptr)), mask.indices
+    # Not mask[rows]: that would cost more than all the rest.
+    start, stop = (0, mask.shape[0]) if rows is None else (rows.start, rows.stop)
+    indptr = mask.indptr[start : stop + 1]
+    held = mask.indices[indptr[0] : indptr[-1]]
+    return np.repeat(np.arange(stop - start), np.diff(indptr)), held

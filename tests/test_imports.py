@@ -10,7 +10,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "skpopsteer"
 LAYERS = [
     {"_version"},
-    {"_compat", "_callbacks", "_text_table"},
+    {"_blas", "_compat", "_callbacks", "_spans", "_text_table"},
     {"_item_features"},
     {"_validation"},
     {"topk", "popularity", "metrics"},

@@ -7,7 +7,7 @@ import numpy as np
 
 from skpopsteer._compat import Interval, StrOptions
 from skpopsteer._validation import check_embeddings
-from skpopsteer.adapters._base import EmbeddingAdapter, ridge_fold_in
+from skpopsteer.adapters._base import EmbeddingAdapter
 
 
 class ArrayRecommender(EmbeddingAdapter):
@@ -150,4 +150,4 @@ class ArrayRecommender(EmbeddingAdapter):
         if callable(self.fold_in):
             U = self.fold_in(X)
             return check_embeddings("fold_in(X)", U, n_columns=V.shape[1])
-        return ridge_fold_in(X, V, self.regularization, self._median_length())
+        return self._ridge_fold_in(X)

@@ -1,7 +1,10 @@
 """What all adapters share: encode users, decode against items, stay frozen."""
 
+from functools import partial
+
 import numpy as np
 from scipy.linalg import pinvh
+from scipy.sparse import csr_array
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -9,6 +12,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from skpopsteer._spans import over_spans
 from skpopsteer._validation import check_interactions, check_user_ids
 from skpopsteer.base import RecommenderMixin
 
@@ -81,8 +85,14 @@ class EmbeddingAdapter(
         ValueError
             For unknown ids, and without ids where the host cannot fold in.
         """
-        check_is_fitted(self)
-        return self._encode(self._check_X(X), user_ids)
+        X, user_ids = self._check_rows(X, user_ids)
+        parts = over_spans(
+            _encode_span,
+            self,
+            X.shape[0],
+            lambda span: (X[span], None if user_ids is None else user_ids[span]),
+        )
+        return np.concatenate(parts)
 
     def transform(self, X, user_ids=None):
         """Return one embedding per row: ``encode_users(X, user_ids)``.
@@ -191,6 +201,15 @@ class EmbeddingAdapter(
             return None
         return float(self._table("median_length", table, median_length))
 
+    def _ridge_fold_in(self, X):
+        """Fold rows in by least squares, at the median length of the trained users."""
+        V = self.item_embeddings_
+        inverse = self._table(
+            "ridge", V, partial(invert_gram, penalty=self.regularization),
+            version=self.regularization,
+        )  # fmt: skip
+        return ridge_fold_in(X, V, inverse, self._median_length())
+
     def _check_model(self):
         """Validate the parameters and the model they hold, trained or not."""
         self._validate_params()
@@ -220,7 +239,33 @@ class EmbeddingAdapter(
         return self.decode(encoded)
 
 
-def ridge_fold_in(X, item_embeddings, regularization, length=None):
+def _encode_span(adapter, X, user_ids):
+    return adapter._encode(X, user_ids)
+
+
+def invert_gram(item_embeddings, penalty):
+    """Return ``(VᵀV + λI)⁻¹``, λ being the penalty times the mean of diag(VᵀV).
+
+    Parameters
+    ----------
+    item_embeddings : ndarray of shape (n_items, d)
+        V.
+    penalty : float
+        In units that do not depend on the scale of the host.
+
+    Returns
+    -------
+    ndarray of shape (d, d), dtype float64
+    """
+    V = item_embeddings.astype(np.float64)
+    gram = V.T @ V
+    d = len(gram)
+    gram[np.diag_indices(d)] += penalty * max(np.trace(gram) / d, 1e-12)
+    # The pseudo-inverse also serves a singular matrix: no penalty, few items.
+    return pinvh(gram)
+
+
+def ridge_fold_in(X, item_embeddings, inverse, length=None):
     """Solve for the user embeddings that reproduce rows of interactions best.
 
     Parameters
@@ -229,9 +274,8 @@ def ridge_fold_in(X, item_embeddings, regularization, length=None):
         Interactions.
     item_embeddings : ndarray of shape (n_items, d)
         V.
-    regularization : float
-        Ridge penalty in units of the mean of diag(VᵀV), so that it does not depend on
-        the scale of the host.
+    inverse : ndarray of shape (d, d)
+        What :func:`invert_gram` makes of V.
     length : float, default=None
         Give every embedding this length (empty rows stay 0); None leaves the lengths of
         the solution.
@@ -242,17 +286,15 @@ def ridge_fold_in(X, item_embeddings, regularization, length=None):
 
     Notes
     -----
-    ``u = (VᵀV + λI)⁻¹ Vᵀx``: one d x d factorisation for all rows, then linear in the
-    entries of X. Where the host was trained with another objective than least squares
-    the solution's direction is useful but its length is on another scale than trained
-    embeddings: an item bias would then weigh too much or too little, hence `length`.
+    ``u = (VᵀV + λI)⁻¹ Vᵀx``, linear in the entries of X. Where the host was trained
+    with another objective than least squares the solution's direction is useful but its
+    length is on another scale than trained embeddings: an item bias would then weigh
+    too much or too little, hence `length`.
     """
-    V = item_embeddings.astype(np.float64)
-    gram = V.T @ V
-    d = len(gram)
-    gram[np.diag_indices(d)] += regularization * max(np.trace(gram) / d, 1e-12)
-    # The pseudo-inverse also serves a singular matrix: no penalty, few items.
-    U = (X @ V) @ pinvh(gram)
+    # The product is one of float64, into which only the items held are copied.
+    held, columns = np.unique(X.indices, return_inverse=True)
+    parts = csr_array((X.data, columns, X.indptr), shape=(X.shape[0], len(held)))
+    U = (parts @ item_embeddings[held].astype(np.float64)) @ inverse
     if length is not None:
         norms = np.linalg.norm(U, axis=1, keepdims=True)
         U *= length / np.where(norms > 0, norms, 1.0)

@@ -7,11 +7,11 @@ import joblib
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
 
+from skpopsteer._blas import one_blas_thread
 from skpopsteer._compat import HasMethods, Interval
 from skpopsteer._validation import check_embeddings
-from skpopsteer.adapters._base import EmbeddingAdapter, ridge_fold_in
+from skpopsteer.adapters._base import EmbeddingAdapter
 
 #: Columns behind the factors: BPR appends the item bias (users hold 1 there), LMF the
 #: item bias and, behind it, the user bias (items hold 1 there).
@@ -155,22 +155,30 @@ LogisticMatrixFactorization
 
     def _train(self, X):
         model = copy.deepcopy(self.model)
-        with threadpool_limits(1, "blas"):
+        with one_blas_thread():
             model.fit(_to_csr_matrix(X), show_progress=False)
         self._trained = model
 
     def _fold_in(self, X):
         if count_extra_columns(self.model):
-            V = self.item_embeddings_
-            return ridge_fold_in(X, V, self.regularization, self._median_length())
-        # The solver caches V'V on the model it belongs to: on this shell, not on the
-        # caller's model.
-        model = copy.copy(self.model_)
-        # It also asks for writable memory, which a memory-mapped model does not have.
-        if isinstance(model.item_factors, np.ndarray):
-            model.item_factors = np.require(model.item_factors, requirements="W")
-        with threadpool_limits(1, "blas"):
-            return model.recalculate_user(np.arange(X.shape[0]), _to_csr_matrix(X))
+            return self._ridge_fold_in(X)
+        with one_blas_thread():
+            return self._solver().recalculate_user(
+                np.arange(X.shape[0]), _to_csr_matrix(X)
+            )
+
+    def _solver(self):
+        """Return a shell of the model, on which it caches V'V: not on the caller's."""
+        model = self.model_
+        held = self.__dict__.setdefault("_tables", {})
+        source, solver = held.get("solver", (None, None))
+        if source is not model.item_factors:
+            solver = copy.copy(model)
+            # The solver asks for writable memory, which a mapped model does not have.
+            if isinstance(solver.item_factors, np.ndarray):
+                solver.item_factors = np.require(solver.item_factors, requirements="W")
+            held["solver"] = model.item_factors, solver
+        return solver
 
 
 def count_extra_columns(model):

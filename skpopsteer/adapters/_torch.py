@@ -1,6 +1,7 @@
 """Bridge to torch modules: how users are encoded, and where the items are."""
 
 import copy
+import threading
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
@@ -11,9 +12,12 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, available_if
+from skpopsteer._spans import over_spans
 from skpopsteer._validation import check_embeddings
 from skpopsteer.adapters._base import EmbeddingAdapter
 from skpopsteer.adapters._sequences import check_sequences, rows_to_sequences
+
+_one_at_a_time = threading.RLock()
 
 
 class TorchRecommender(EmbeddingAdapter):
@@ -56,7 +60,7 @@ class TorchRecommender(EmbeddingAdapter):
     padding_side : {"right", "left"}, default="right"
         Where short sequences are padded. Only for sequences.
     batch_size : int, default=1024
-        Rows encoded at once.
+        Rows encoded at once; 1,024 at the most.
     n_recommendations : int, default=10
         Length of the lists.
 
@@ -205,7 +209,8 @@ class TorchRecommender(EmbeddingAdapter):
         if self.padding_side == "left":
             order = np.argsort(held, axis=1, kind="stable")
             ids = np.take_along_axis(ids, order, axis=1)
-        return self._check_encoded(self._run(self.encoder, ids))
+        parts = over_spans(_encode_span, self, len(ids), lambda span: (ids[span],))
+        return self._check_encoded(np.concatenate(parts))
 
     @property
     def _n_features_out(self):
@@ -298,7 +303,7 @@ class TorchRecommender(EmbeddingAdapter):
             )
         parameter = next(iter(self.module.parameters()), torch.empty(0))
         results = []
-        with _evaluating(self.module), torch.no_grad():
+        with evaluating(self.module), torch.no_grad():
             for start in range(0, max(1, rows.shape[0]), self.batch_size):
                 batch = rows[start : start + self.batch_size]
                 if issparse(batch):
@@ -314,13 +319,19 @@ class TorchRecommender(EmbeddingAdapter):
         return np.concatenate(results)
 
 
+def _encode_span(adapter, ids):
+    return adapter._run(adapter.encoder, ids)
+
+
 @contextmanager
-def _evaluating(module):
+def evaluating(module):
     """Put a module in evaluation mode, and every submodule back where it was."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
+    # Threads would put back the modes that they have found each other's module in.
+    with _one_at_a_time:
+        modes = [(part, part.training) for part in module.modules()]
+        module.eval()
+        try:
+            yield
+        finally:
+            for part, training in modes:
+                part.training = training

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from skpopsteer.base import _checked
 from skpopsteer.metrics import ndcg
 from skpopsteer.steering._rules import RULES, Codes
 from skpopsteer.steering._side import encode
@@ -193,7 +192,7 @@ class _Block:
         self.bench, self.codes = bench, codes
         self.rows, self.seen = bench.embeddings[rows], bench.X[rows]
         self.y = None if bench.y is None else bench.y[rows]
-        self.scores = _checked(bench.host.decode(self.rows))
+        self.scores = bench.host.decode(self.rows)
         self.lists = self._rank(self.scores.copy(), self.seen)
         self.ndcg = None if self.y is None else ndcg(self.y, self.lists, per_user=True)
 

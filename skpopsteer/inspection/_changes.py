@@ -12,7 +12,7 @@ from skpopsteer.inspection._list_change import ListChange
 from skpopsteer.metrics._lists import check_count
 from skpopsteer.rerankers import PopularityPenaltyReranker
 from skpopsteer.steering import SteeredRecommender
-from skpopsteer.topk import forbid, row_blocks, top_k
+from skpopsteer.topk import forbid, top_k
 
 __all__ = ["explain_changes"]
 
@@ -184,8 +184,8 @@ def _rows_and_lists(model, X, user_ids, strength):
     steers = isinstance(model, SteeredRecommender)
     pushes = model._pushes(strength) if steers else None
     # As `recommend` cuts them: the same products, to the last bit.
-    for rows in row_blocks(*X.shape):
-        block, seen = encoded[rows], X[rows]
+    for rows, block in model._steered_blocks(X, encoded, turned):
+        seen = X[rows]
 
         def allow(scores, seen=seen):
             forbid(scores, seen)

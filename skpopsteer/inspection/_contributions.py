@@ -168,7 +168,9 @@ class SteeredRow:
         ndarray of shape (n_items,)
             Padded with -1.
         """
-        scores = self.model._block_scores(self.encoded, self.X, self._turned(pushes))
+        turned = self._turned(pushes)
+        encoded = self.model._steer(self.encoded, turned)
+        scores = self.model._block_scores(encoded, self.X, turned)
         forbid(scores, self.X)
         ids, _ = top_k(scores, n_items)
         if self.model.keep_top:

@@ -20,18 +20,23 @@ class KnobMixin(ExportMixin, PostHocMixin):
     :class:`~skpopsteer.steering.SteeredRecommender`.
     """
 
-    def _encode(self, X, user_ids, memory=None):
+    def _per_row(self, X):
         # Factors are made of all rows at once: a callable may compare them.
-        factors = user_factors(
+        return user_factors(
             self.user_strength, X, self.item_popularity_, self._mean_taste
         )
-        embeddings = encode_users(memory, self.recommender_, X, user_ids)
-        return EncodedUsers(embeddings, factors)
+
+    def _encode(self, X, user_ids):
+        return self._encode_span(X, user_ids, self._per_row(X))
+
+    def _encode_span(self, X, user_ids, per_row):
+        return EncodedUsers(self.recommender_.encode_users(X, user_ids), per_row)
 
     def _encode_to_score(self, X, user_ids):
         # Searches score every candidate on the same rows; serving never does, and would
         # fill the memory.
-        return self._encode(X, user_ids, self.memory)
+        embeddings = encode_users(self.memory, self.recommender_, X, user_ids)
+        return EncodedUsers(embeddings, self._per_row(X))
 
     def _share(self, encoded):
         if self._user_side is None:
@@ -113,9 +118,11 @@ class KnobMixin(ExportMixin, PostHocMixin):
             codes=encoded.codes,
         )
 
+    def _steer(self, encoded, turned):
+        return replace(encoded, steered=self._steer_users(encoded, turned[0]))
+
     def _block_scores(self, encoded, X, turned):
-        push, displacement = turned
-        U = self._steer_users(encoded, push)
+        U, displacement = encoded.steered, turned[1]
         scores = self.recommender_.decode(U)
         if displacement is not None:
             change, factors = U @ displacement.T, encoded.factors

@@ -14,6 +14,8 @@ __all__ = ["SteeredSide"]
 
 #: Activations held at once. 2**23 float32 are 32 MiB, of which a rule needs a few.
 _BLOCK_ACTIVATIONS = 2**23
+#: Fewer where a shift keeps nothing of them: 2 MiB, which stay in the cache.
+_BLOCK_SHIFTED = 2**19
 
 
 @dataclass
@@ -138,14 +140,16 @@ class SteeredSide:
                 "`user_strength` must not be negative with rule='interpolate', where a "
                 f"strength is a share; got {factors.min():g}. Turn the knob itself."
             )
-        step = max(1, _BLOCK_ACTIVATIONS // len(push))
+        sparse = codes is None and self._shifts_sparsely(rule, reconstruction)
+        held = _BLOCK_SHIFTED if sparse else _BLOCK_ACTIVATIONS
+        step = max(1, held // len(push))
         moved = np.empty_like(rows)
         for start in range(0, len(rows), step):
             block = slice(start, start + step)
             turned = push[None, :]
             if factors is not None:
                 turned = turned * factors[block, None]
-            if codes is None and self._shifts_sparsely(rule, reconstruction):
+            if sparse:
                 moved[block] = rows[block] + self._shift(rows[block], turned)
                 continue
             code = encode(self.probe, rows[block]) if codes is None else codes.of(block)

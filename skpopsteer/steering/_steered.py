@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
+from skpopsteer._spans import over_spans
 from skpopsteer._validation import check_interactions
 from skpopsteer.steering._fitting import (
     fit_item_side,
@@ -343,8 +344,17 @@ data frame or mapping, default=None
         ndarray of shape (n_users, d), dtype float32
             The host's own embeddings with ``side="item"``.
         """
-        _, encoded, (push, _) = self._prepare(X, user_ids, None)
-        return self._steer_users(encoded, push)
+        X, user_ids = self._check_rows(X, user_ids)
+        per_row = self._per_row(X)
+        parts = over_spans(
+            _steer_span,
+            (self, self._pushes(None)[0]),
+            X.shape[0],
+            lambda span: [
+                None if rows is None else rows[span] for rows in (X, user_ids, per_row)
+            ],
+        )
+        return np.concatenate(parts)
 
     @property
     def probe_(self):
@@ -396,3 +406,8 @@ data frame or mapping, default=None
                 "side and fit again."
             )
         return side
+
+
+def _steer_span(context, X, user_ids, per_row):
+    model, push = context
+    return model._steer_users(model._encode_span(X, user_ids, per_row), push)

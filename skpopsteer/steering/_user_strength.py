@@ -19,17 +19,21 @@ class EncodedUsers:
     factors : ndarray of shape (n_users,) or None
     codes : Codes or None
         What the probe makes of the embeddings, where that is kept.
+    steered : ndarray of shape (n_users, d) or None
+        Embeddings after they were steered.
     """
 
     embeddings: np.ndarray
     factors: np.ndarray | None
     codes: Codes | None = None
+    steered: np.ndarray | None = None
 
     def __getitem__(self, rows):
         """Cut to some rows."""
         factors = None if self.factors is None else self.factors[rows]
         codes = None if self.codes is None else self.codes.of(rows)
-        return EncodedUsers(self.embeddings[rows], factors, codes)
+        steered = None if self.steered is None else self.steered[rows]
+        return EncodedUsers(self.embeddings[rows], factors, codes, steered)
 
 
 def niche_taste(X, popularity):

@@ -99,6 +99,7 @@ def test_the_autoencoder_encodes_a_row_once_for_all_strengths(host, split, monke
         np.testing.assert_array_equal(lists_at(strength), lists)
     assert encoded == [200]
     # What would fill the memory is encoded again, block by block.
-    monkeypatch.setattr("skpopsteer.steering._side._BLOCK_ACTIVATIONS", 50 * 32)
+    for bound in ("_BLOCK_ACTIVATIONS", "_BLOCK_SHIFTED"):
+        monkeypatch.setattr(f"skpopsteer.steering._side.{bound}", 50 * 32)
     np.testing.assert_array_equal(model._path(X, strengths, 10), apart)
     assert encoded[1:4] == [50, 20, 50]
