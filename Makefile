@@ -8,12 +8,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SKLEARN_VERSIONS ?= 1.6.1 1.7.2 1.8.0 1.9.1
 
-.PHONY: help install demo test lint format test-sklearn bench clean
+.PHONY: help install demo test lint format test-lenskit test-recbole test-rectools test-sklearn bench clean
 
 help:
 	@echo "make demo          train, wrap and steer a recommender on MovieLens"
 	@echo "make test          run all tests"
 	@echo "make lint          ruff, mypy, codespell"
+	@echo "make test-recbole  run the tests of RecBole's checkpoints on RecBole itself"
+	@echo "make test-lenskit  run the tests of the bridge to LensKit"
+	@echo "make test-rectools run the tests of the bridge to RecTools"
 	@echo "make test-sklearn  run the estimator tests on scikit-learn $(SKLEARN_VERSIONS)"
 	@echo "make bench         measure what the benchmarks claim (some minutes)"
 	@echo "make install       only make .venv, with what the demo needs"
@@ -65,6 +68,54 @@ test-sklearn-%:
 		tests/adapters tests/neurons tests/sae tests/steering tests/rerankers \
 		tests/metrics tests/inspection tests/test_scikit_learn_usage.py \
 		tests/test_persistence.py tests/test_persistence_safety.py
+
+# RecBole asks for older numpy and scipy, and for libraries that are not used here.
+test-recbole:
+	test -x .venv-recbole/bin/python || $(PYTHON) -m venv .venv-recbole
+	.venv-recbole/bin/python -m pip install --quiet --disable-pip-version-check \
+		torch==2.13.0 numpy==1.26.4
+	.venv-recbole/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps -r tests/golden/recbole/requirements.txt -e .
+	$(ONE_THREAD) .venv-recbole/bin/python -m pytest -n auto -q \
+		tests/adapters/test_recbole.py tests/adapters/test_safe_weights.py \
+		tests/adapters/test_contract.py
+
+# LensKit needs pandas < 3. hpfrec, which one of its scorers needs, is compiled.
+test-lenskit:
+	test -x .venv-lenskit/bin/python || $(PYTHON) -m venv .venv-lenskit
+	grep -v '^pandas==' constraints.txt > .venv-lenskit/constraints.txt
+	.venv-lenskit/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c .venv-lenskit/constraints.txt torch==2.13.0
+	.venv-lenskit/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c .venv-lenskit/constraints.txt pandas==2.3.3 hpfrec -e ".[lenskit,test]"
+	$(ONE_THREAD) .venv-lenskit/bin/python -m pytest -n auto -q -k lenskit \
+		tests/adapters/test_contract.py tests/adapters/test_as_recommender.py \
+		tests/adapters/test_lenskit.py
+
+# RecTools needs numpy < 2, and its pm-implicit is the package `implicit` under another
+# name, in the same folder: so ours is installed without what it asks for, which is
+# named here instead, and imports of implicit find pm-implicit. The benchmark of PopSteer
+# on SASRec runs here too.
+RECTOOLS := .venv-rectools
+$(RECTOOLS)/.installed: constraints.txt
+	test -x $(RECTOOLS)/bin/python || $(PYTHON) -m venv $(RECTOOLS)
+	grep -v -E '^(numpy|pandas|implicit)==' constraints.txt > $(RECTOOLS)/constraints.txt
+	$(RECTOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(RECTOOLS)/constraints.txt torch==2.13.0
+	$(RECTOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(RECTOOLS)/constraints.txt "rectools[torch]==0.19.0" pm-implicit==0.7.3 \
+		pytorch-lightning==2.5.2 numpy==1.26.4 pandas==2.3.3 scikit-learn joblib \
+		threadpoolctl matplotlib narwhals skops pytest pytest-xdist hypothesis
+	$(RECTOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# The warnings are those of RecTools and Lightning where they load a model.
+test-rectools: $(RECTOOLS)/.installed
+	$(ONE_THREAD) $(RECTOOLS)/bin/python -m pytest -n auto -q \
+		-W 'ignore:You defined a `validation_step`:UserWarning' \
+		-W 'ignore:`isinstance(treespec, LeafSpec)`:FutureWarning' \
+		-W 'ignore:Total length of `:UserWarning' \
+		tests/adapters/test_contract.py tests/adapters/test_rectools.py
 
 bench: $(VENV)/.installed
 	$(PIP) -e ".[plot,elsa]"

@@ -7,9 +7,13 @@ by the first call that needs them.
 from skpopsteer._version import __version__
 from skpopsteer.adapters import (
     ArrayRecommender,
+    CornacRecommender,
     DecompositionRecommender,
     ElsaRecommender,
     ImplicitRecommender,
+    LensKitRecommender,
+    RecBoleRecommender,
+    RecToolsRecommender,
     TorchRecommender,
     as_recommender,
 )
@@ -29,15 +33,19 @@ from skpopsteer.steering import SteeredRecommender, TunedSteeringCV, steering_pa
 __all__ = [
     "ArrayRecommender",
     "ConceptNeuronSelector",
+    "CornacRecommender",
     "DecompositionRecommender",
     "ElsaRecommender",
     "ImplicitRecommender",
+    "LensKitRecommender",
     "NeuronInterpreter",
     "NeuronSubset",
     "NeuronUnion",
     "PopularityGroups",
     "PopularityNeuronSelector",
     "PopularityPenaltyReranker",
+    "RecBoleRecommender",
+    "RecToolsRecommender",
     "SparseAutoencoderProbe",
     "SteeredRecommender",
     "TorchRecommender",

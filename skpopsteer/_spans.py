@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 
-__all__ = ["over_spans", "spans"]
+__all__ = ["over_parts", "over_spans", "spans"]
 
 #: Rows of a task. It depends on nothing, so that rows are cut alike, and results are
 #: equal to the last bit, however many workers there are.
@@ -61,12 +61,29 @@ def over_spans(call, context, n_rows, cut):
     """
     if n_rows <= SPAN_ROWS or joblib.effective_n_jobs(None) == 1:
         return [call(context, *cut(span)) for span in spans(n_rows)]
+    return over_parts(call, context, [cut(span) for span in spans(n_rows)])
+
+
+def over_parts(call, context, parts):
+    """Call a function for every part of a task, through the active backend of joblib.
+
+    Parameters
+    ----------
+    call, context : see :func:`over_spans`
+    parts : list of tuple
+        The other arguments of every call.
+
+    Returns
+    -------
+    list
+        Results, in the order of the parts.
+    """
+    if len(parts) == 1 or joblib.effective_n_jobs(None) == 1:
+        return [call(context, *part) for part in parts]
     backend, _ = get_active_backend()
     if getattr(backend, "supports_sharedmem", False):
-        return joblib.Parallel()(
-            joblib.delayed(call)(context, *cut(span)) for span in spans(n_rows)
-        )
-    return _over_processes(call, context, [cut(span) for span in spans(n_rows)])
+        return joblib.Parallel()(joblib.delayed(call)(context, *part) for part in parts)
+    return _over_processes(call, context, parts)
 
 
 def _over_processes(call, context, parts):

@@ -218,6 +218,24 @@ def check_embeddings(name, embeddings, *, n_columns=None):
     return table
 
 
+def check_list_length(n_recommendations, default):
+    """Return the length of the lists, which has to be a positive integer.
+
+    Parameters
+    ----------
+    n_recommendations : int or None
+    default : int
+        Taken for None.
+    """
+    k = default if n_recommendations is None else n_recommendations
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(
+            f"`n_recommendations` must be an integer >= 1; got {k!r}. "
+            "It is the length of every list."
+        )
+    return int(k)
+
+
 def check_popularity(name, popularity):
     """Validate interactions per item and return them as float64.
 

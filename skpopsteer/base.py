@@ -4,7 +4,6 @@ from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import EstimatorMixin
@@ -12,15 +11,13 @@ from skpopsteer._spans import over_spans, spans
 from skpopsteer._validation import (
     check_interactions,
     check_item_lists,
-    check_per_item,
-    check_popularity,
+    check_list_length,
     check_user_ids,
 )
 from skpopsteer.metrics import get_scorer
-from skpopsteer.popularity import item_popularity
-from skpopsteer.topk import forbid, merge_lists, only, row_blocks, top_k
+from skpopsteer.topk import finite_top_k, forbid, only, row_blocks
 
-__all__ = ["PostHocMixin", "RecommenderMixin"]
+__all__ = ["RecommenderMixin"]
 
 
 class RecommenderMixin(EstimatorMixin):
@@ -29,8 +26,8 @@ class RecommenderMixin(EstimatorMixin):
     A subclass gives two hooks, both on validated input:
 
     - ``_encode(X, user_ids)``: what is known of every row, one row each;
-    - ``_block_scores(encoded, X, turned)``: a new array of scores (n_rows, n_items)
-      for a block of those rows.
+    - ``_score_into(out, encoded, X, turned)``: the scores of a block of those rows,
+      written to `out` of shape (n_rows, n_items), dtype float32.
 
     `turned` is what ``_turn(strength)`` made of the strength, once for all rows. Two
     more may be given: ``_steer(encoded, turned)``, a change of many encoded rows at
@@ -126,7 +123,7 @@ lists, default=None
         X, encoded, turned = self._prepare(X, user_ids, None)
         scores = np.empty(X.shape, dtype=np.float32)
         for rows, block in self._steered_blocks(X, encoded, turned):
-            scores[rows] = self._block_scores(block, X[rows], turned)
+            self._score_into(scores[rows], block, X[rows], turned)
         return scores
 
     def score(self, X, y, user_ids=None):
@@ -193,7 +190,7 @@ lists, default=None
     ):
         self._check_strength(strength)
         X, user_ids = self._check_rows(X, user_ids)
-        k = _check_length(n_recommendations, self.n_recommendations)
+        k = check_list_length(n_recommendations, self.n_recommendations)
         if exclude is not None:
             exclude = check_item_lists("exclude", exclude, X.shape)
         if candidates is not None:
@@ -218,7 +215,12 @@ lists, default=None
         """Make the lists of validated rows, block by block."""
         ids = np.empty((X.shape[0], k), dtype=np.int64)
         values = np.empty((X.shape[0], k), dtype=np.float32)
+        # One for all blocks: new memory would cost as much as the scores in it.
+        memory = np.empty((0, X.shape[1]), dtype=np.float32)
         for rows, block in self._steered_blocks(X, encoded, turned):
+            n_rows = rows.stop - rows.start
+            if n_rows > len(memory):
+                memory = np.empty((n_rows, X.shape[1]), dtype=np.float32)
 
             def allow(scores, rows=rows):
                 for mask in forbidden:
@@ -226,7 +228,7 @@ lists, default=None
                 return scores if candidates is None else only(scores, candidates, rows)
 
             ids[rows], values[rows] = self._block_lists(
-                block, X[rows], turned, k, allow
+                memory[:n_rows], block, X[rows], turned, k, allow
             )
         return ids, values
 
@@ -247,164 +249,9 @@ lists, default=None
     def _steer(self, encoded, turned):
         return encoded
 
-    def _block_lists(self, encoded, X, turned, k, allow):
-        return finite_top_k(allow(self._block_scores(encoded, X, turned)), k)
-
-
-class PostHocMixin(RecommenderMixin):
-    """Mixin for what changes the lists of a host: a strength, and the host's top kept.
-
-    A subclass gives ``_host_block_scores(encoded, X)``, the host's own scores, beside
-    the hooks of :class:`RecommenderMixin`.
-    """
-
-    def recommend(
-        self,
-        X,
-        n_recommendations=None,
-        *,
-        exclude_seen=True,
-        candidates=None,
-        exclude=None,
-        strength=None,
-        user_ids=None,
-        return_scores=False,
-    ):
-        """Recommend items to every row.
-
-        Parameters
-        ----------
-        X : array-like or sparse of shape (n_users, n_items)
-            Interactions.
-        n_recommendations : int, default=None
-            Length of the lists; None takes the estimator's own.
-        exclude_seen : bool, default=True
-            Leave out the items a row holds already.
-        candidates : array-like of shape (n,), sparse (n_users, n_items) or list of \
-lists, default=None
-            The only items allowed: item positions for everybody, or one row each.
-        exclude : same forms as `candidates`, default=None
-            Items to leave out.
-        strength : float or dict of str to float, default=None
-            Used in this call instead of the estimator's own `strength`; further
-            strengths that are set keep their proportion to it. Of a model with several
-            knobs a dict gives the strength of each by its name, and knobs without one
-            are left alone. 0 turns nothing: the
-            host's own lists, unless a reconstruction replaces the embedding. Nothing is
-            fitted again.
-        user_ids : array-like of shape (n_users,), default=None
-            Positions of trained users; None folds every row in.
-        return_scores : bool, default=False
-            Return the scores too. They are the changed ones, so with `keep_top` they do
-            not descend from the kept items to the rest.
-
-        Returns
-        -------
-        ids : ndarray of shape (n_users, n_recommendations), dtype int64
-            Item positions, best first; equal scores by position; padded with -1.
-        scores : ndarray of shape (n_users, n_recommendations), dtype float32
-            Only with `return_scores`; -inf where padded.
-
-        Notes
-        -----
-        Linear in users and in items; memory is bounded by a block of users. Inside
-        ``joblib.parallel_config(...)`` blocks go to its workers, with the same result.
-        """
-        return self._recommend(
-            X, n_recommendations, exclude_seen, candidates, exclude, user_ids,
-            return_scores, strength,
-        )  # fmt: skip
-
-    def _check_rows(self, X, user_ids):
-        # Knobs may have been set after `fit`: a typing error must not pass for a knob.
-        self._validate_params()
-        return super()._check_rows(X, user_ids)
-
-    def _path(self, X, strengths, n_recommendations, user_ids=None):
-        """Return the lists at each strength (n_strengths, n_users, k).
-
-        The host encodes the rows once, and a block of them is done at all strengths
-        before the next, so that they share what does not depend on the strength.
-        """
-        turned = [self._turn_checked(strength) for strength in strengths]
-        k = _check_length(n_recommendations, self.n_recommendations)
-        X, user_ids = self._check_rows(X, user_ids)
-        encoded = self._encode_to_score(X, user_ids)
-        lists = np.empty((len(turned), X.shape[0], k), dtype=np.int64)
-        for rows in row_blocks(*X.shape):
-            block = self._share(encoded[rows])
-            for ids, one in zip(lists, turned, strict=True):
-                ids[rows], _ = self._lists(X[rows], block, one, k, [X[rows]])
-        return lists
-
-    def _lister(self, X, n_recommendations, user_ids=None):
-        """Return a function from strengths to lists; the host encodes the rows once."""
-        k = _check_length(n_recommendations, self.n_recommendations)
-        X, user_ids = self._check_rows(X, user_ids)
-        encoded = self._share(self._encode_to_score(X, user_ids))
-
-        def lists_at(strength):
-            return self._lists(X, encoded, self._turn_checked(strength), k, [X])[0]
-
-        return lists_at
-
-    def _turn_checked(self, strength):
-        check_is_fitted(self)
-        self._check_strength(strength)
-        return self._turn(strength)
-
-    def _share(self, encoded):
-        """Add to encoded rows what lists at several strengths have in common."""
-        return encoded
-
-    def _lists_to_score(self, X, n_recommendations, user_ids):
-        return self._lister(X, n_recommendations, user_ids)(None)
-
-    def _encode_to_score(self, X, user_ids):
-        """Encode rows for a scorer, which may meet the same rows many times."""
-        return self._encode(X, user_ids)
-
-    def _count_popularity(self, X, given=None):
-        """Set `item_popularity_` and `n_users_`, from X or from the caller's count."""
-        self.n_users_ = X.shape[0]
-        if given is None:
-            self.item_popularity_ = item_popularity(X)
-            return
-        given = check_per_item("item_popularity", given, X.shape[1])
-        self.item_popularity_ = check_popularity("item_popularity", given)
-        # Nobody says how many users it was counted over: as many as an item had.
-        self.n_users_ = max(self.n_users_, int(np.ceil(self.item_popularity_.max())))
-
-    def _fit_host(self, X):
-        """Fit a clone of the host, which a frozen one shrugs off, and return it."""
-        host = clone(self.recommender).fit(X, None)
-        if host.n_items_ != X.shape[1]:
-            raise ValueError(
-                f"`X` must have one column per item of the host ({host.n_items_}); got "
-                f"{X.shape[1]}. Use the item positions of the training matrix."
-            )
-        return host
-
-    def _block_lists(self, encoded, X, turned, k, allow):
-        scores = allow(self._block_scores(encoded, X, turned))
-        ids, values = finite_top_k(scores, k)
-        if not self.keep_top:
-            return ids, values
-        host_ids, _ = top_k(allow(self._host_block_scores(encoded, X)), k)
-        ids = merge_lists(host_ids, ids, self.keep_top)
-        values = np.take_along_axis(scores, np.maximum(ids, 0), axis=1)
-        return ids, np.where(ids == -1, -np.inf, values)
-
-
-def finite_top_k(scores, k):
-    """Return what `top_k` does, of scores that are finite where items may be listed."""
-    ids, values = top_k(scores, k)
-    if values.max(initial=-np.inf) == np.inf:
-        raise ValueError(
-            "`recommender` must give scores that are finite; got an infinite one. "
-            "Check the training of the host, and how far it is turned."
-        )
-    return ids, values
+    def _block_lists(self, memory, encoded, X, turned, k, allow):
+        self._score_into(memory, encoded, X, turned)
+        return finite_top_k(allow(memory), k)
 
 
 def _lists_of_span(context, X, user_ids, per_row, exclude, candidates):
@@ -419,16 +266,6 @@ def _lists_of_span(context, X, user_ids, per_row, exclude, candidates):
         forbidden.append(exclude)
     encoded = model._encode_span(X, user_ids, per_row)
     return model._lists(X, encoded, turned, k, forbidden, candidates)
-
-
-def _check_length(n_recommendations, default):
-    k = default if n_recommendations is None else n_recommendations
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(
-            f"`n_recommendations` must be an integer >= 1; got {k!r}. "
-            "It is the length of every list."
-        )
-    return int(k)
 
 
 def check_strength(strength):

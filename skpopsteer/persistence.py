@@ -9,7 +9,11 @@ import zipfile
 from sklearn.base import BaseEstimator
 
 from skpopsteer._compat import import_optional
-from skpopsteer.adapters import ElsaRecommender, TorchRecommender
+from skpopsteer.adapters import (
+    ElsaRecommender,
+    RecToolsRecommender,
+    TorchRecommender,
+)
 from skpopsteer.adapters._export import CACHES
 from skpopsteer.adapters._implicit import count_extra_columns
 from skpopsteer.steering._side import SteeredSide
@@ -227,7 +231,7 @@ def _without_cache_folders(value, copies):
 
 def _refuse_torch(model):
     for part in _parts(model):
-        if isinstance(part, ElsaRecommender | TorchRecommender):
+        if isinstance(part, ElsaRecommender | RecToolsRecommender | TorchRecommender):
             raise ValueError(
                 "`model` must hold no torch module to be saved without pickle; got one "
                 f"in {type(part).__name__}. Save the vectors of export_embeddings(X), "

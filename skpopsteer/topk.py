@@ -1,10 +1,13 @@
 """Exact top-k over blocks of scores, with a rule for ties and for short lists."""
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from scipy.sparse import issparse
 
 __all__ = [
+    "finite_top_k",
     "forbid",
     "highest",
     "merge_lists",
@@ -16,10 +19,12 @@ __all__ = [
 #: Scores held at once. 2**21 float32 are 8 MiB, most of which stay in the cache while
 #: lists are made of them.
 BLOCK_SCORES = 2**21
+#: Rows of a block at least: a product of few rows waits for the items to be read.
+BLOCK_ROWS = 32
 
 
 def row_blocks(n_rows: int, n_columns: int):
-    """Cut rows into slices whose scores fit the budget.
+    """Cut rows into slices of about one size, whose scores fit the budget.
 
     Parameters
     ----------
@@ -34,10 +39,12 @@ def row_blocks(n_rows: int, n_columns: int):
     Examples
     --------
     >>> from skpopsteer.topk import row_blocks
-    >>> list(row_blocks(5, 2**20))
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    >>> list(row_blocks(70, 2**20))
+    [slice(0, 24, None), slice(24, 48, None), slice(48, 70, None)]
     """
-    step = max(1, BLOCK_SCORES // max(1, n_columns))
+    most = max(BLOCK_ROWS, BLOCK_SCORES // max(1, n_columns))
+    n_blocks = max(1, math.ceil(n_rows / most))
+    step = max(1, math.ceil(n_rows / n_blocks))
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
@@ -52,11 +59,6 @@ def top_k(scores, k: int):
     k : int
         Length of the lists; may be more than there are items.
 
-    Raises
-    ------
-    ValueError
-        For scores that are NaN.
-
     Returns
     -------
     ids : ndarray of shape (n_rows, k), dtype int64
@@ -64,6 +66,11 @@ def top_k(scores, k: int):
         with fewer than k finite scores are padded with -1.
     values : ndarray of shape (n_rows, k)
         Their scores, -inf where padded.
+
+    Raises
+    ------
+    ValueError
+        For scores that are NaN.
 
     Notes
     -----
@@ -91,6 +98,43 @@ def top_k(scores, k: int):
     values[:, :kept] = np.take_along_axis(top, order, axis=1)
     _require_numbers(values)
     ids[values == -np.inf] = -1
+    return ids, values
+
+
+def finite_top_k(scores, k: int):
+    """Return what :func:`top_k` does, of scores that are finite in the lists.
+
+    Parameters
+    ----------
+    scores, k : see :func:`top_k`
+        As there.
+
+    Returns
+    -------
+    ids, values : ndarray of shape (n_rows, k)
+        As there.
+
+    Raises
+    ------
+    ValueError
+        For a score that is NaN, or infinite at the head of a list.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpopsteer.topk import finite_top_k
+    >>> finite_top_k(np.array([[1.0, np.inf]]), 1)
+    Traceback (most recent call last):
+        ...
+    ValueError: `recommender` must give scores that are finite; got an infinite one. \
+Check the training of the host, and how far it is turned.
+    """
+    ids, values = top_k(scores, k)
+    if values.max(initial=-np.inf) == np.inf:
+        raise ValueError(
+            "`recommender` must give scores that are finite; got an infinite one. "
+            "Check the training of the host, and how far it is turned."
+        )
     return ids, values
 
 

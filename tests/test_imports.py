@@ -15,6 +15,7 @@ LAYERS = [
     {"_validation"},
     {"topk", "popularity", "metrics"},
     {"base"},
+    {"_post_hoc"},
     {"adapters", "sae", "neurons", "datasets", "model_selection"},
     {"steering", "rerankers"},
     {"inspection", "persistence"},

@@ -38,7 +38,9 @@ from tests.instances import ESTIMATORS
 
 ROOT = pathlib.Path(__file__).parents[1]
 TORCH = ["elsa", "autoencoder", "mult_vae", "sequence_model"]
-PLAIN = [name for name in HOSTS if name not in TORCH]
+#: Models of types that `load` does not trust.
+FOREIGN = [name for name in HOSTS if name.startswith(("cornac_", "recbole_"))]
+PLAIN = [name for name in HOSTS if name not in TORCH + FOREIGN]
 KNOBS = {
     "user": {},
     "item": {"side": "item", "rule": "scale"},
@@ -343,9 +345,13 @@ def test_every_public_estimator_is_trusted_but_those_that_need_pickle():
     estimators = set(_public_estimators())
     assert len(estimators) > 7
     assert estimators - set(TRUSTED_TYPES) == {
+        "skpopsteer.adapters._cornac.CornacRecommender",
         "skpopsteer.adapters._elsa.ElsaRecommender",
+        "skpopsteer.adapters._lenskit.LensKitRecommender",
         # It holds functions, and a function of somebody's is code.
         "skpopsteer.neurons._describers._callable.CallableDescriber",
+        "skpopsteer.adapters._recbole.RecBoleRecommender",
+        "skpopsteer.adapters._rectools.RecToolsRecommender",
         "skpopsteer.adapters._torch.TorchRecommender",
     }
 

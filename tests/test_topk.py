@@ -74,17 +74,22 @@ def test_top_k_of_nothing_is_padding(shape):
 
 def test_row_blocks_cover_all_rows_once_within_the_budget(monkeypatch):
     monkeypatch.setattr(topk, "BLOCK_SCORES", 100)
+    monkeypatch.setattr(topk, "BLOCK_ROWS", 1)
     for n_rows, n_columns in [(0, 10), (1, 10), (10, 10), (23, 10), (7, 33), (5, 100)]:
         blocks = list(row_blocks(n_rows, n_columns))
         rows = [row for block in blocks for row in range(n_rows)[block]]
         assert rows == list(range(n_rows))
         assert all((block.stop - block.start) * n_columns <= 100 for block in blocks)
         assert len(blocks) == -(-n_rows // (100 // n_columns))
+        sizes = [block.stop - block.start for block in blocks]
+        # No small block is left over at the end.
+        assert not sizes or max(sizes) - min(sizes) < len(sizes)
 
 
-def test_a_row_wider_than_the_budget_is_a_block(monkeypatch):
+def test_a_block_has_some_rows_whatever_their_width(monkeypatch):
     monkeypatch.setattr(topk, "BLOCK_SCORES", 100)
-    assert list(row_blocks(2, 101)) == [slice(0, 1), slice(1, 2)]
+    monkeypatch.setattr(topk, "BLOCK_ROWS", 2)
+    assert list(row_blocks(3, 101)) == [slice(0, 2), slice(2, 3)]
     assert list(row_blocks(3, 0)) == [slice(0, 3)]
 
 

@@ -1,19 +1,28 @@
 """One call that freezes a trained host of any kind."""
 
+from pathlib import Path
+
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer.adapters._array import ArrayRecommender
 from skpopsteer.adapters._base import EmbeddingAdapter
+from skpopsteer.adapters._cornac import CornacRecommender
 from skpopsteer.adapters._decomposition import DecompositionRecommender
 from skpopsteer.adapters._elsa import ElsaRecommender
 from skpopsteer.adapters._implicit import ImplicitRecommender
+from skpopsteer.adapters._lenskit import LensKitRecommender
+from skpopsteer.adapters._recbole import RecBoleRecommender
+from skpopsteer.adapters._rectools import RecToolsRecommender
 
 #: Bridges by the package their models come from.
 _BRIDGES = {
+    "cornac": CornacRecommender,
     "elsa": ElsaRecommender,
     "implicit": ImplicitRecommender,
+    "lenskit": LensKitRecommender,
+    "rectools": RecToolsRecommender,
 }
 
 
@@ -24,7 +33,11 @@ def as_recommender(model):
     ----------
     model : object
         - a trained factorisation of implicit (ALS, BPR, LMF);
+        - a trained model of Cornac (MF, PMF, NMF, WMF, BPR, VAECF, BiVAECF, RecVAE);
         - a trained ELSA of elsarec;
+        - a trained scorer of LensKit with embeddings, or a pipeline with one;
+        - the name of a checkpoint of RecBole, ending in ``.pth``;
+        - a fitted transformer of RecTools (SASRec, BERT4Rec);
         - a fitted decomposition of scikit-learn (TruncatedSVD, NMF, PCA);
         - a tuple ``(user_embeddings, item_embeddings)`` or
           ``(user_embeddings, item_embeddings, item_bias)``;
@@ -74,6 +87,8 @@ def _wrap(model):
         return ArrayRecommender(
             model[0], model[1], item_bias=model[2] if len(model) == 3 else None
         )
+    if isinstance(model, str | Path) and str(model).endswith(".pth"):
+        return RecBoleRecommender(model)
     library = type(model).__module__.partition(".")[0]
     if library in _BRIDGES:
         return _BRIDGES[library](model)

@@ -124,10 +124,15 @@ class EmbeddingAdapter(
             ``U @ item_embeddings_.T + item_bias_``, unless the host decodes otherwise.
         """
         check_is_fitted(self)
-        scores = np.asarray(U, dtype=np.float32) @ self.item_embeddings_.T
-        if self.item_bias_ is not None:
-            scores += self.item_bias_
+        U = np.asarray(U, dtype=np.float32)
+        scores = np.empty((len(U), self.n_items_), dtype=np.float32)
+        self._multiply_into(scores, U)
         return scores
+
+    def _multiply_into(self, out, U):
+        np.matmul(U, self.item_embeddings_.T, out=out)
+        if self.item_bias_ is not None:
+            out += self.item_bias_
 
     def set_params(self, **params):
         """Set parameters of the adapter; those of a trained model are out of reach.
@@ -235,12 +240,27 @@ class EmbeddingAdapter(
             )
         return table[check_user_ids(user_ids, X.shape[0], len(table))]
 
-    def _block_scores(self, encoded, X, turned):
-        return self.decode(encoded)
+    def _score_into(self, out, encoded, X, turned):
+        decode_into(self, out, encoded)
 
 
 def _encode_span(adapter, X, user_ids):
     return adapter._encode(X, user_ids)
+
+
+def decode_into(host, out, U):
+    """Write what ``host.decode(U)`` returns to memory that is there already.
+
+    Parameters
+    ----------
+    host : fitted adapter
+    out : ndarray of shape (n_rows, n_items), dtype float32
+    U : ndarray of shape (n_rows, d), dtype float32
+    """
+    if getattr(host, "has_nonlinear_decode", True):
+        out[...] = host.decode(U)
+    else:
+        host._multiply_into(out, U)
 
 
 def invert_gram(item_embeddings, penalty):

@@ -33,8 +33,8 @@ class ImplicitRecommender(EmbeddingAdapter):
     ----------
     model : AlternatingLeastSquares, BayesianPersonalizedRanking or \
 LogisticMatrixFactorization
-        A trained model is used as it is (freeze it with :func:`as_recommender`);
-        an untrained one is copied and trained by ``fit``.
+        A trained model, of the CPU or the GPU, is used as it is (freeze it with
+        :func:`as_recommender`); an untrained one is copied and trained by ``fit``.
     regularization : float, default=1.0
         Ridge penalty for folding rows into BPR and LMF, in units of the mean squared
         column norm of the item factors. ALS folds in with its own solver.
@@ -127,6 +127,14 @@ LogisticMatrixFactorization
             lambda factors: _to_numpy(factors)[:, -n_extra].copy(),
         )
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        for name in ("model", "_trained"):
+            # Whoever loads this may have no GPU; the caller's model stays where it is.
+            if hasattr(state.get(name), "to_cpu"):
+                state[name] = state[name].to_cpu()
+        return state
+
     def _factors(self, name):
         n_extra = count_extra_columns(self.model)
         return self._table(
@@ -163,9 +171,10 @@ LogisticMatrixFactorization
         if count_extra_columns(self.model):
             return self._ridge_fold_in(X)
         with one_blas_thread():
-            return self._solver().recalculate_user(
+            U = self._solver().recalculate_user(
                 np.arange(X.shape[0]), _to_csr_matrix(X)
             )
+        return _to_numpy(U)
 
     def _solver(self):
         """Return a shell of the model, on which it caches V'V: not on the caller's."""

@@ -191,9 +191,11 @@ def _rows_and_lists(model, X, user_ids, strength):
             forbid(scores, seen)
             return scores
 
+        own, memory = np.empty((2, *seen.shape), dtype=np.float32)
+        model._host_score_into(own, block)
         n_items = X.shape[1]
-        old = top_k(allow(model._host_block_scores(block, seen)), n_items)
-        new = model._block_lists(block, seen, turned, n_items, allow)
+        old = top_k(allow(own), n_items)
+        new = model._block_lists(memory, block, seen, turned, n_items, allow)
         for i in range(seen.shape[0]):
             one = slice(i, i + 1)
             if steers:

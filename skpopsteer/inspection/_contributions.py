@@ -170,11 +170,12 @@ class SteeredRow:
         """
         turned = self._turned(pushes)
         encoded = self.model._steer(self.encoded, turned)
-        scores = self.model._block_scores(encoded, self.X, turned)
+        scores, own = np.empty((2, *self.X.shape), dtype=np.float32)
+        self.model._score_into(scores, encoded, self.X, turned)
         forbid(scores, self.X)
         ids, _ = top_k(scores, n_items)
         if self.model.keep_top:
-            own = self.model._host_block_scores(self.encoded, self.X)
+            self.model._host_score_into(own, self.encoded)
             forbid(own, self.X)
             ids = merge_lists(top_k(own, n_items)[0], ids, self.model.keep_top)
         return ids[0]

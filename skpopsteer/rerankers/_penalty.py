@@ -6,9 +6,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
 from skpopsteer._compat import HasMethods, Interval, _fit_context
+from skpopsteer._post_hoc import PostHocMixin
 from skpopsteer._validation import check_interactions
+from skpopsteer.adapters._base import decode_into
 from skpopsteer.adapters._export import ExportMixin, bake
-from skpopsteer.base import PostHocMixin
 
 
 class PopularityPenaltyReranker(
@@ -115,13 +116,12 @@ class PopularityPenaltyReranker(
         log_popularity = np.log(np.maximum(self.item_popularity_, 1.0))
         return (strength * log_popularity).astype(np.float32)
 
-    def _block_scores(self, encoded, X, turned):
-        scores = self.recommender_.decode(encoded)
-        scores -= turned
-        return scores
+    def _score_into(self, out, encoded, X, turned):
+        decode_into(self.recommender_, out, encoded)
+        out -= turned
 
-    def _host_block_scores(self, encoded, X):
-        return self.recommender_.decode(encoded)
+    def _host_score_into(self, out, encoded):
+        decode_into(self.recommender_, out, encoded)
 
     def _baked(self, encoded, turned):
         U, V, bias = bake(self.recommender_, encoded)

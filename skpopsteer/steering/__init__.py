@@ -1,8 +1,15 @@
 """Turn neurons like knobs and recommend from what comes out."""
 
+from skpopsteer.steering._blocks import steer_blocks
 from skpopsteer.steering._hook import steered
 from skpopsteer.steering._path import steering_path
 from skpopsteer.steering._steered import SteeredRecommender
 from skpopsteer.steering._tuned import TunedSteeringCV
 
-__all__ = ["SteeredRecommender", "TunedSteeringCV", "steered", "steering_path"]
+__all__ = [
+    "SteeredRecommender",
+    "TunedSteeringCV",
+    "steer_blocks",
+    "steered",
+    "steering_path",
+]

@@ -2,8 +2,7 @@
 
 from contextlib import contextmanager
 
-from sklearn.utils.validation import check_is_fitted
-
+from skpopsteer.steering._knobs import check_user_knob
 from skpopsteer.steering._user_strength import EncodedUsers
 
 __all__ = ["steered"]
@@ -78,26 +77,12 @@ def steered(module, layer, model, *, strength=None):
     >>> scores.shape
     torch.Size([100, 50])
     """
-    push = _check_knob(model, strength)
+    push = check_user_knob(model, strength)
     handle = _find(module, layer).register_forward_hook(_make_hook(model, push))
     try:
         yield module
     finally:
         handle.remove()
-
-
-def _check_knob(model, strength):
-    """Return the push of the user neurons, where that is all the model does."""
-    check_is_fitted(model)
-    for name, only in [("side", "user"), ("user_strength", None), ("keep_top", 0)]:
-        if getattr(model, name) != only:
-            raise ValueError(
-                f"`{name}` must be {only!r} to steer inside a module; got "
-                f"{getattr(model, name)!r}. A layer sees user embeddings only; set it "
-                "so, or serve with recommend."
-            )
-    push, _ = model._turn_checked(strength)
-    return push
 
 
 def _find(module, layer):

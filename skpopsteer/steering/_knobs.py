@@ -3,14 +3,46 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skpopsteer._post_hoc import PostHocMixin
+from skpopsteer.adapters._base import decode_into
 from skpopsteer.adapters._export import ExportMixin, bake
-from skpopsteer.base import PostHocMixin
 from skpopsteer.steering._shared import encode_users
 from skpopsteer.steering._user_strength import EncodedUsers, user_factors
 
-__all__ = ["KnobMixin"]
+__all__ = ["KnobMixin", "check_user_knob"]
+
+
+def check_user_knob(model, strength):
+    """Return the push of the user neurons of a model that does nothing else.
+
+    Parameters
+    ----------
+    model : fitted SteeredRecommender
+    strength : float, dict or None
+
+    Returns
+    -------
+    ndarray of shape (n_neurons,)
+    """
+    if not isinstance(model, KnobMixin):
+        raise TypeError(
+            "`model` must be a fitted SteeredRecommender; got "
+            f"{type(model).__name__}. Only neurons can steer an embedding by itself."
+        )
+    check_is_fitted(model)
+    model._validate_params()
+    for name, only in [("side", "user"), ("user_strength", None), ("keep_top", 0)]:
+        if getattr(model, name) != only:
+            raise ValueError(
+                f"`{name}` must be {only!r} to steer embeddings by themselves; got "
+                f"{getattr(model, name)!r}. They tell of nothing else; set it so, or "
+                "serve with recommend."
+            )
+    push, _ = model._turn_checked(strength)
+    return push
 
 
 class KnobMixin(ExportMixin, PostHocMixin):
@@ -19,6 +51,13 @@ class KnobMixin(ExportMixin, PostHocMixin):
     It reads the parameters, the host and the fitted sides of
     :class:`~skpopsteer.steering.SteeredRecommender`.
     """
+
+    def _take_new_items(self, n_new):
+        super()._take_new_items(n_new)
+        # The new host may be of another kind.
+        self._check_decode()
+        # Nobody has chosen them yet.
+        self.item_groups_ = np.pad(self.item_groups_, (0, n_new), constant_values=-1)
 
     def _per_row(self, X):
         # Factors are made of all rows at once: a callable may compare them.
@@ -121,16 +160,15 @@ class KnobMixin(ExportMixin, PostHocMixin):
     def _steer(self, encoded, turned):
         return replace(encoded, steered=self._steer_users(encoded, turned[0]))
 
-    def _block_scores(self, encoded, X, turned):
+    def _score_into(self, out, encoded, X, turned):
         U, displacement = encoded.steered, turned[1]
-        scores = self.recommender_.decode(U)
+        decode_into(self.recommender_, out, U)
         if displacement is not None:
             change, factors = U @ displacement.T, encoded.factors
-            scores += change if factors is None else factors[:, None] * change
-        return scores
+            out += change if factors is None else factors[:, None] * change
 
-    def _host_block_scores(self, encoded, X):
-        return self.recommender_.decode(encoded.embeddings)
+    def _host_score_into(self, out, encoded):
+        decode_into(self.recommender_, out, encoded.embeddings)
 
     def _baked(self, encoded, turned):
         push, displacement = turned

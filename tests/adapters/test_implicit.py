@@ -1,6 +1,7 @@
 """What is particular about models of implicit."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -197,3 +198,28 @@ def test_a_negative_penalty_is_refused(bpr):
     for use in [as_recommender, lambda host: host.recommend(bpr.X)]:
         with pytest.raises(ValueError, match=r"^The 'regularization' parameter"):
             use(host)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["als", "bpr"])
+def test_models_of_the_gpu_are_read_and_leave_no_trace_of_it(kind, interactions):
+    gpu = pytest.importorskip("implicit.gpu")
+    if not gpu.HAS_CUDA:
+        pytest.skip("needs a CUDA device, and rmm")
+    module = pytest.importorskip(f"implicit.gpu.{kind}")
+    name = {"als": "AlternatingLeastSquares", "bpr": "BayesianPersonalizedRanking"}
+    # Widths the GPU takes as they are.
+    model = getattr(module, name[kind])(factors=32, iterations=3, random_state=0)
+    rows = csr_matrix(interactions, dtype=np.float32)
+    model.fit(rows, show_progress=False)
+    host, users = as_recommender(model), np.arange(rows.shape[0])
+    scores = host.decision_function(interactions, user_ids=users)
+    own = model.user_factors.to_numpy() @ model.item_factors.to_numpy().T
+    np.testing.assert_allclose(scores, own, rtol=1e-4, atol=1e-5)
+    assert isinstance(host.encode_users(interactions), np.ndarray)
+    loaded = pickle.loads(pickle.dumps(host))
+    assert isinstance(loaded.model_.item_factors, np.ndarray)
+    np.testing.assert_allclose(
+        loaded.decision_function(interactions, user_ids=users), scores, rtol=1e-6
+    )

@@ -37,7 +37,14 @@ __all__ = [
 ]
 
 #: Modules of this folder, and the package each of them needs.
-_SOURCES = {"factorizations": "elsa", "modules": "torch"}
+_SOURCES = {
+    "cornac_models": "cornac",
+    "factorizations": "elsa",
+    "lenskit_models": "lenskit",
+    "modules": "torch",
+    "recbole_models": "torch",
+    "rectools_models": "rectools",
+}
 _sources = [
     import_module(f"tests.hosts.{name}")
     for name, package in _SOURCES.items()

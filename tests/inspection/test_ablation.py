@@ -277,6 +277,7 @@ def test_it_goes_through_the_rows_in_blocks(host, probe, split, features, monkey
 
     at_once = table()
     monkeypatch.setattr(skpopsteer.topk, "BLOCK_SCORES", 700)
+    monkeypatch.setattr(skpopsteer.topk, "BLOCK_ROWS", 1)
     widest = []
     decode = type(host.estimator).decode
 

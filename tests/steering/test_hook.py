@@ -203,8 +203,8 @@ def test_bad_layers_are_named(towers, model, rows):
 @pytest.mark.parametrize(
     ("params", "line"),
     [
-        ({"keep_top": 2}, r"^`keep_top` must be 0 to steer inside a module; got 2"),
-        ({"user_strength": "profile"}, r"^`user_strength` must be None to steer in"),
+        ({"keep_top": 2}, r"^`keep_top` must be 0 to steer embeddings by themselves"),
+        ({"user_strength": "profile"}, r"^`user_strength` must be None to steer em"),
     ],
 )
 def test_knobs_a_layer_cannot_see_are_refused(towers, model, params, line):
@@ -218,7 +218,7 @@ def test_the_item_side_is_refused(towers, model, interactions):
         model.recommender, probe=PROBE, side="both", random_state=0
     ).fit(interactions)
     with (
-        pytest.raises(ValueError, match=r"^`side` must be 'user' to steer inside a mo"),
+        pytest.raises(ValueError, match=r"^`side` must be 'user' to steer embed"),
         steered(towers, "encoder", items),
     ):
         pass

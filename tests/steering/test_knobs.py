@@ -40,6 +40,7 @@ def test_a_callable_strength_sees_all_rows_whatever_the_block(
     model = at(steered, user_strength=relative_length)
     expected = model.predict(interactions)
     monkeypatch.setattr(skpopsteer.topk, "BLOCK_SCORES", 700)
+    monkeypatch.setattr(skpopsteer.topk, "BLOCK_ROWS", 1)
     assert np.array_equal(model.predict(interactions), expected)
     steered_embeddings = model.transform(interactions)
     scores = model.recommender_.decode(steered_embeddings)
