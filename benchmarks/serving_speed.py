@@ -244,9 +244,9 @@ def main():
         "ratios are taken round by round. Steered: 1,024 neurons, k = 32, all of them "
         "turned. On two threads our rows run on `joblib.parallel_config('threading')` "
         "with one thread of BLAS each; the floor uses both threads of BLAS. FAISS is "
-        "asked for as many items more as the longest history of a batch of alike ones, "
-        "and what was seen is left out then. Lists may differ where scores are equal to "
-        "rounding.",
+        "asked for as many items more as the longest history of a batch of alike ones "
+        "has, and what was seen is left out then. Lists may differ where scores are "
+        "equal to rounding.",
         "",
         f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}. "
         f"{peers}.",

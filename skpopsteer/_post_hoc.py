@@ -105,7 +105,10 @@ lists, default=None
         Raises
         ------
         ValueError
-            For a host with fewer items, or of another width.
+            For a host with fewer items, or of another width, and for one with a
+            non-linear decoder where items are steered.
+        TypeError
+            For what is no host.
 
         Notes
         -----

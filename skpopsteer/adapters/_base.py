@@ -211,7 +211,7 @@ class EmbeddingAdapter(
         V = self.item_embeddings_
         inverse = self._table(
             "ridge", V, partial(invert_gram, penalty=self.regularization),
-            version=self.regularization,
+            version=(self.regularization, sum_of_squares(V)),
         )  # fmt: skip
         return ridge_fold_in(X, V, inverse, self._median_length())
 
@@ -261,6 +261,11 @@ def decode_into(host, out, U):
         out[...] = host.decode(U)
     else:
         host._multiply_into(out, U)
+
+
+def sum_of_squares(table):
+    """Return what tells a table that was changed in place, at a glance of it."""
+    return float(np.einsum("ij,ij->", table, table))
 
 
 def invert_gram(item_embeddings, penalty):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpopsteer._blas import one_blas_thread
 from skpopsteer._compat import HasMethods, Interval
 from skpopsteer._validation import check_embeddings
-from skpopsteer.adapters._base import EmbeddingAdapter
+from skpopsteer.adapters._base import EmbeddingAdapter, sum_of_squares
 
 #: Columns behind the factors: BPR appends the item bias (users hold 1 there), LMF the
 #: item bias and, behind it, the user bias (items hold 1 there).
@@ -177,16 +177,14 @@ LogisticMatrixFactorization
         return _to_numpy(U)
 
     def _solver(self):
-        """Return a shell of the model, on which it caches V'V: not on the caller's."""
-        model = self.model_
-        held = self.__dict__.setdefault("_tables", {})
-        source, solver = held.get("solver", (None, None))
-        if source is not model.item_factors:
-            solver = copy.copy(model)
+        """Return a shell of the model, on which it keeps V'V: not on the caller's."""
+        solver = copy.copy(self.model_)
+        V = solver.item_factors
+        if isinstance(V, np.ndarray):
+            gram = self._table("gram", V, lambda V: V.T @ V, sum_of_squares(V))
+            solver._YtY = gram.copy()
             # The solver asks for writable memory, which a mapped model does not have.
-            if isinstance(solver.item_factors, np.ndarray):
-                solver.item_factors = np.require(solver.item_factors, requirements="W")
-            held["solver"] = model.item_factors, solver
+            solver.item_factors = np.require(V, requirements="W")
         return solver
 
 

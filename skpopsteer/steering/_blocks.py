@@ -50,7 +50,9 @@ def steer_blocks(model, source, target=None, *, column="embedding", strength=Non
     ValueError
         For a model whose knob is not in the user embedding alone, embeddings of another
         width, numbers that are not finite, a column that is not there, or a target that
-        is the source.
+        is the source, or is given for an array.
+    TypeError
+        For another model, and for a source that is neither.
     ImportError
         Without dask or pyarrow: the extra `distributed` has both.
 

@@ -223,3 +223,21 @@ def test_models_of_the_gpu_are_read_and_leave_no_trace_of_it(kind, interactions)
     np.testing.assert_allclose(
         loaded.decision_function(interactions, user_ids=users), scores, rtol=1e-6
     )
+
+
+def test_factors_that_change_in_place_are_folded_in_as_they_are_now(interactions):
+    rows = csr_matrix(interactions, dtype=np.float32)
+    for kind in (AlternatingLeastSquares, BayesianPersonalizedRanking):
+        model = _untrained(kind)
+        with threadpool_limits(1, "blas"):
+            model.fit(rows, show_progress=False)
+        host = as_recommender(model)
+        before = host.encode_users(interactions)
+        factors = model.item_factors
+        factors[:5] *= 3
+        assert model.item_factors is factors
+        model._YtY = None  # as implicit's own partial_fit_items does
+        after = host.encode_users(interactions)
+        assert np.abs(after - before).max() > 0.01
+        fresh = as_recommender(copy.deepcopy(model)).encode_users(interactions)
+        np.testing.assert_allclose(after, fresh, rtol=1e-4, atol=1e-6)
