@@ -85,6 +85,7 @@ def with_faiss(data):
     index.add(V)
     # Users of like histories together, so that few are asked for too many.
     order = np.argsort(np.diff(X.indptr), kind="stable")
+    # Ascending, since rows are sorted.
     keys = np.repeat(np.arange(len(U)), np.diff(X.indptr)) * len(V) + X.indices
 
     def serve():
@@ -93,7 +94,9 @@ def with_faiss(data):
             users = order[start : start + 1024]
             longest = int(np.diff(X.indptr)[users].max())
             _, found = index.search(U[users], min(K + longest, len(V)))
-            seen = np.isin(found + users[:, None] * len(V), keys)
+            wanted = found + users[:, None] * len(V)
+            place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+            seen = keys[place] == wanted
             first = np.argsort(seen, axis=1, kind="stable")[:, :K]
             lists[users] = np.take_along_axis(found, first, axis=1)
         return lists

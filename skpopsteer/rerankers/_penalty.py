@@ -111,6 +111,11 @@ class PopularityPenaltyReranker(
     def _encode(self, X, user_ids):
         return self.recommender_.encode_users(X, user_ids)
 
+    def _encode_span(self, X, user_ids, per_row):
+        # The rows are validated; a host of somebody's own has its public method only.
+        host = self.recommender_
+        return getattr(host, "_encode", host.encode_users)(X, user_ids)
+
     def _turn(self, strength):
         strength = self.strength if strength is None else strength
         log_popularity = np.log(np.maximum(self.item_popularity_, 1.0))

@@ -15,10 +15,6 @@ from torch.nn import functional
 
 __all__ = ["DenseCodes", "SparseCodes", "kept_above", "largest", "largest_of_batch"]
 
-#: Neurons in a group whose maximum is looked at first.
-_GROUP = 8
-
-
 class SparseCodes:
     """A few activations a row.
 
@@ -151,8 +147,10 @@ def largest(P, k):
 
     Returns
     -------
-    ndarray of shape (n_rows, k), dtype int64
-        Columns, in no order.
+    values : ndarray of shape (n_rows, k), dtype float32
+        In no order.
+    columns : ndarray of shape (n_rows, k), dtype int64
+        Where they stand.
 
     Notes
     -----
@@ -163,25 +161,32 @@ def largest(P, k):
     """
     P = np.ascontiguousarray(P)
     n_rows, n_columns = P.shape
-    n_groups = n_columns // _GROUP
     if k >= n_columns:
-        return np.tile(np.arange(n_columns), (n_rows, 1))
-    if n_columns % _GROUP or n_groups < 2 * k:
+        return P, np.tile(np.arange(n_columns), (n_rows, 1))
+    # About as many maxima as there are values in the groups that are chosen.
+    size = 2 ** int(np.log2(np.sqrt(n_columns / k)))
+    n_groups = n_columns // size
+    if n_columns % size or size < 4:
         found = _not_below_kth(P, k)
-        return _by_torch(P, k) if found is None else found % n_columns
+        if found is None:
+            return _by_torch(P, k)
+        return P.reshape(-1).take(found), found % n_columns
     # Group j is the columns j, j + n_groups, ...: their maximum is one pass in order.
-    groups = _as_tensor(P).view(n_rows, _GROUP, n_groups).amax(dim=1)
+    groups = _as_tensor(P).view(n_rows, size, n_groups).amax(dim=1)
     found = _not_below_kth(groups.numpy(), k)
     if found is None:
         return _by_torch(P, k)
     rows = np.arange(n_rows)[:, None]
     first = found + rows * (n_columns - n_groups)
-    members = first[:, :, None] + n_groups * np.arange(_GROUP)
+    members = first[:, :, None] + n_groups * np.arange(size)
     members = members.reshape(n_rows, -1)
-    best = _not_below_kth(P.reshape(-1).take(members), k)
+    values = P.reshape(-1).take(members)
+    best = _not_below_kth(values, k)
     if best is None:
         return _by_torch(P, k)
-    return members.reshape(-1).take(best) - rows * n_columns
+    columns = members.reshape(-1).take(best)
+    columns -= rows * n_columns
+    return values.reshape(-1).take(best), columns
 
 
 def _not_below_kth(P, k):
@@ -200,8 +205,8 @@ def _not_below_kth(P, k):
 
 
 def _by_torch(P, k):
-    neurons = _as_tensor(P).topk(k, dim=1).indices
-    return neurons.numpy()
+    values, columns = _as_tensor(P).topk(k, dim=1)
+    return values.numpy(), columns.numpy()
 
 
 def largest_of_batch(P, n_kept):

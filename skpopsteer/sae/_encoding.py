@@ -74,26 +74,36 @@ class EncodingMixin(TransformerMixin):
         P = check_array(P, dtype=np.float32)
         return self._activate(P, self.threshold_, sparse=False)
 
-    def decode_kept(self, P):
-        """Decode pre-activations as :meth:`activate` keeps them, without the bias.
+    def decode_shift(self, X, shift):
+        """Decode what is changed by a shift of all pre-activations.
 
         Parameters
         ----------
-        P : ndarray of shape (n_rows, n_neurons), dtype float32
-            Pre-activations, steered or not; not validated.
+        X : ndarray of shape (n_rows, n_features), dtype float32
+            Embeddings; not validated, and not standardised.
+        shift : ndarray of shape (n_neurons,) or (n_rows, n_neurons), dtype float32
+            Added to the pre-activations.
 
         Returns
         -------
         ndarray of shape (n_rows, n_features), dtype float32
-            ``activate(P) @ decoder_weights_``, which with TopK only touches the `k`
-            neurons a row keeps.
+            ``(activate(P + shift) - activate(P)) @ decoder_weights_``, P being the
+            pre-activations; with TopK only the `k` neurons that a row keeps are
+            touched. What `refine` adds is the same before and after.
         """
+        P = self._weights().pre_activations(X)
         if self.threshold_ is not None:
-            return self._activate(P, self.threshold_, False) @ self.decoder_weights_
-        values, neurons = keep_largest(P, self.k)
-        indptr = np.arange(0, values.size + 1, values.shape[1])
-        kept = csr_array((values.ravel(), neurons.ravel(), indptr), shape=P.shape)
-        return kept @ self.decoder_weights_
+            before = self._activate(P, self.threshold_, False)
+            after = self._activate(P + shift, self.threshold_, False)
+            return (after - before) @ self.decoder_weights_
+        lost, were = keep_largest(P, self.k)
+        P += shift
+        gained, are = keep_largest(P, self.k)
+        # One product of both codes; a neuron that is in both is in it twice.
+        changes, neurons = np.hstack([gained, -lost]), np.hstack([are, were])
+        indptr = np.arange(0, changes.size + 1, changes.shape[1])
+        code = csr_array((changes.ravel(), neurons.ravel(), indptr), shape=P.shape)
+        return code @ self.decoder_weights_
 
     def inverse_transform(self, Z, X=None):
         """Decode activations to embeddings.

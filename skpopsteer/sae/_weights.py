@@ -32,7 +32,9 @@ class SparseWeights:
 
     def pre_activations(self, X):
         """Return ``(X - decoder_bias) @ encoder.T + encoder_bias``."""
-        return (X - self.decoder_bias) @ self.encoder.T + self.encoder_bias
+        P = (X - self.decoder_bias) @ self.encoder.T
+        P += self.encoder_bias
+        return P
 
     def reconstruct(self, Z):
         """Return ``Z @ decoder + decoder_bias``."""
@@ -86,5 +88,5 @@ def keep_largest(P, k):
     # Imported here: torch takes seconds to load, and a pipeline may never need it.
     from skpopsteer.sae._codes import largest
 
-    neurons = largest(P, k)
-    return np.maximum(np.take_along_axis(P, neurons, axis=1), 0), neurons
+    values, neurons = largest(P, k)
+    return np.maximum(values, 0), neurons

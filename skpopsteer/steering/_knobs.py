@@ -66,10 +66,14 @@ class KnobMixin(ExportMixin, PostHocMixin):
         )
 
     def _encode(self, X, user_ids):
-        return self._encode_span(X, user_ids, self._per_row(X))
+        embeddings = self.recommender_.encode_users(X, user_ids)
+        return EncodedUsers(embeddings, self._per_row(X))
 
     def _encode_span(self, X, user_ids, per_row):
-        return EncodedUsers(self.recommender_.encode_users(X, user_ids), per_row)
+        # The rows are validated; a host of somebody's own has its public method only.
+        host = self.recommender_
+        encode = getattr(host, "_encode", host.encode_users)
+        return EncodedUsers(encode(X, user_ids), per_row)
 
     def _encode_to_score(self, X, user_ids):
         # Searches score every candidate on the same rows; serving never does, and would

@@ -150,7 +150,8 @@ class SteeredSide:
             if factors is not None:
                 turned = turned * factors[block, None]
             if sparse:
-                moved[block] = rows[block] + self._shift(rows[block], turned)
+                shift = turned * self.scales
+                moved[block] = rows[block] + self.probe.decode_shift(rows[block], shift)
                 continue
             code = encode(self.probe, rows[block]) if codes is None else codes.of(block)
             if moves:
@@ -184,19 +185,9 @@ class SteeredSide:
         return (
             rule == "shift"
             and reconstruction == "residual"
-            and hasattr(probe, "decode_kept")
+            and hasattr(probe, "decode_shift")
             and not getattr(probe, "standardize_rows", False)
         )
-
-    def _shift(self, rows, push):
-        """Decode what a shift changes; what `refine` adds is the same before and after.
-
-        Served lists come this way: no array of all activations is made but one.
-        """
-        pre = self.probe.pre_activations(rows)
-        before = self.probe.decode_kept(pre)
-        pre += push * self.scales
-        return self.probe.decode_kept(pre) - before
 
     def _change(self, code, push, rule, rows):
         """Decode a difference of activations; the decoder's bias cancels."""

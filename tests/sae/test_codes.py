@@ -13,8 +13,10 @@ from skpopsteer.sae._codes import (
 )
 
 
-def values_of(P, columns):
-    return np.sort(np.take_along_axis(P, columns, axis=1), axis=1)
+def values_of(P, found):
+    values, columns = found
+    np.testing.assert_array_equal(values, np.take_along_axis(P, columns, axis=1))
+    return np.sort(values, axis=1)
 
 
 @pytest.mark.parametrize("n_columns", [8, 100, 256, 1000, 2048])
@@ -22,10 +24,11 @@ def values_of(P, columns):
 def test_the_largest_of_every_row_are_those_of_a_sort(n_columns, k):
     P = np.random.default_rng(0).normal(size=(37, n_columns)).astype(np.float32)
     before = P.copy()
-    columns = largest(P, k)
+    values, columns = largest(P, k)
     assert columns.shape == (37, k)
     assert all(len(set(row)) == k for row in columns.tolist())
-    np.testing.assert_array_equal(values_of(P, columns), np.sort(P, axis=1)[:, -k:])
+    found = values_of(P, (values, columns))
+    np.testing.assert_array_equal(found, np.sort(P, axis=1)[:, -k:])
     np.testing.assert_array_equal(P, before)
 
 

@@ -12,6 +12,7 @@ from skpopsteer import (
 )
 from skpopsteer.metrics import gini, ndcg
 from skpopsteer.model_selection import HeldOut
+from skpopsteer.sae._weights import SparseWeights
 
 STRENGTHS = [0.0, 0.25, 1.0]
 
@@ -82,13 +83,13 @@ def test_the_autoencoder_encodes_a_row_once_for_all_strengths(host, split, monke
     strengths = [0.0, 0.5, 1.0, 2.0]
     apart = [model.recommend(X, strength=s) for s in strengths]
     encoded = []
-    encode = SparseAutoencoderProbe.pre_activations
+    encode = SparseWeights.pre_activations
 
     def counting(self, rows):
         encoded.append(len(rows))
         return encode(self, rows)
 
-    monkeypatch.setattr(SparseAutoencoderProbe, "pre_activations", counting)
+    monkeypatch.setattr(SparseWeights, "pre_activations", counting)
     # Blocks of rows, as a big catalogue makes them.
     monkeypatch.setattr("skpopsteer.topk.BLOCK_SCORES", 70 * 100)
     monkeypatch.setattr("skpopsteer.topk.BLOCK_ROWS", 1)

@@ -37,12 +37,12 @@ class TopK:
     def select(self, pre):
         """Keep k a row; of negative ones a zero is kept."""
         if pre.device.type == "cpu":
-            neurons = torch.from_numpy(largest(pre.numpy(), self.k))
+            values, neurons = map(torch.from_numpy, largest(pre.numpy(), self.k))
         else:
-            neurons = pre.topk(self.k, dim=1, sorted=False).indices
-        values = pre.gather(1, neurons).relu()
+            values, neurons = pre.topk(self.k, dim=1, sorted=False)
+        values = values.relu()
         offsets = torch.arange(0, neurons.numel() + 1, self.k, device=pre.device)
-        return SparseCodes(values.view(-1), neurons.reshape(-1), offsets)
+        return SparseCodes(values.reshape(-1), neurons.reshape(-1), offsets)
 
     def learn(self, codes, pre, by_value):
         """Add nothing to the loss."""
