@@ -1,6 +1,7 @@
 """Fixtures that several folders of tests share."""
 
 import pathlib
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,6 +13,15 @@ from skpopsteer.datasets import make_interactions
 from skpopsteer.model_selection import hide_interactions
 
 ROOT = pathlib.Path(__file__).parents[1]
+#: Tables of hosts whose library has an environment of its own.
+collect_ignore = [
+    f"hosts/{module}.py"
+    for module, library in [
+        ("lenskit_models", "lenskit"),
+        ("rectools_models", "rectools"),
+    ]
+    if find_spec(library) is None
+]
 
 
 @pytest.fixture(scope="session")
