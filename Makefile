@@ -18,7 +18,7 @@ help:
 	@echo "make test-lenskit  run the tests of the bridge to LensKit"
 	@echo "make test-rectools run the tests of the bridge to RecTools"
 	@echo "make test-sklearn  run the estimator tests on scikit-learn $(SKLEARN_VERSIONS)"
-	@echo "make bench         measure what the benchmarks claim (some minutes)"
+	@echo "make bench         measure what the benchmarks claim (hours)"
 	@echo "make install       only make .venv, with what the demo needs"
 
 $(BIN)/python:
@@ -118,7 +118,7 @@ test-rectools: $(RECTOOLS)/.installed
 		tests/adapters/test_contract.py tests/adapters/test_rectools.py
 
 bench: $(VENV)/.installed
-	$(PIP) -e ".[plot,elsa]"
+	$(PIP) -e ".[plot,elsa]" faiss-cpu
 	for script in benchmarks/*.py; do $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
 
 clean:

@@ -16,9 +16,9 @@ __all__ = [
     "top_k",
 ]
 
-#: Scores held at once. 2**21 float32 are 8 MiB, most of which stay in the cache while
+#: Scores held at once. 2**20 float32 are 4 MiB, most of which stay in the cache while
 #: lists are made of them.
-BLOCK_SCORES = 2**21
+BLOCK_SCORES = 2**20
 #: Rows of a block at least: a product of few rows waits for the items to be read.
 BLOCK_ROWS = 32
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 __all__ = ["DenseCodes", "SparseCodes", "kept_above", "largest", "largest_of_batch"]
 
+
 class SparseCodes:
     """A few activations a row.
 
