@@ -137,7 +137,7 @@ class DenseCodes:
         return whole
 
 
-def largest(P, k):
+def largest(P, k, on_threads=False):
     """Find the k largest values of every row.
 
     Parameters
@@ -145,6 +145,9 @@ def largest(P, k):
     P : ndarray of shape (n_rows, n_columns), dtype float32
         Left as it is.
     k : int
+    on_threads : bool, default=False
+        Let torch take part, whose threads spin for a while after each call: good beside
+        other calls of torch, and bad beside products of numpy, which they slow down.
 
     Returns
     -------
@@ -173,8 +176,9 @@ def largest(P, k):
             return _by_torch(P, k)
         return P.reshape(-1).take(found), found % n_columns
     # Group j is the columns j, j + n_groups, ...: their maximum is one pass in order.
-    groups = _as_tensor(P).view(n_rows, size, n_groups).amax(dim=1)
-    found = _not_below_kth(groups.numpy(), k)
+    slabs = P.reshape(n_rows, size, n_groups)
+    maxima = _as_tensor(slabs).amax(1).numpy() if on_threads else slabs.max(axis=1)
+    found = _not_below_kth(maxima, k)
     if found is None:
         return _by_torch(P, k)
     rows = np.arange(n_rows)[:, None]

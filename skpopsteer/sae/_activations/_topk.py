@@ -37,7 +37,7 @@ class TopK:
     def select(self, pre):
         """Keep k a row; of negative ones a zero is kept."""
         if pre.device.type == "cpu":
-            values, neurons = map(torch.from_numpy, largest(pre.numpy(), self.k))
+            values, neurons = map(torch.from_numpy, largest(pre.numpy(), self.k, True))
         else:
             values, neurons = pre.topk(self.k, dim=1, sorted=False)
         values = values.relu()
