@@ -111,8 +111,11 @@ def _over_processes(call, context, parts):
             if n_round == _ROUNDS - 1:
                 raise
         if len(results) == len(parts):
-            break
-    return [results[i] for i in range(len(parts))]
+            return [results[i] for i in range(len(parts))]
+    raise RuntimeError(
+        f"the backend of joblib must give a result for each of {len(parts)} tasks; got "
+        f"{len(results)} in {_ROUNDS} rounds. Look at the logs of its workers."
+    )
 
 
 class _Raised(Exception):

@@ -213,3 +213,25 @@ def test_one_span_goes_nowhere(processes):
     with joblib.parallel_config(**processes):
         (pids,) = over_spans(_visit, _Counted("nowhere"), 40, _cut)
     assert set(pids) == {os.getpid()}
+
+
+class _Fatal:
+    """Takes down every process that it is used in, but its own."""
+
+    def __init__(self):
+        self.parent = os.getpid()
+
+    def visit(self, rows):
+        if os.getpid() != self.parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rows
+
+
+@pytest.mark.filterwarnings("ignore:A worker stopped while some jobs:UserWarning")
+def test_a_task_that_kills_every_worker_is_given_up(monkeypatch):
+    monkeypatch.setattr(spans_module, "_ROUNDS", 2)
+    with (
+        joblib.parallel_config("loky", n_jobs=2),
+        pytest.raises(Exception, match="terminated"),
+    ):
+        over_spans(_visit, _Fatal(), 200, _cut)
