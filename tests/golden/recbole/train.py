@@ -111,6 +111,8 @@ def train(name, folder, **settings):
         trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
         saved_when = validation if config["eval_step"] else None
         trainer.fit(training, saved_when, saved=True, show_progress=False)
+        # Its thread writes to a path relative to this folder, until it is closed.
+        trainer.tensorboard.close()
         torch.use_deterministic_algorithms(False)
         # As RecBole itself loads its checkpoints: written above, by nobody else.
         saved = torch.load(trainer.saved_model_file, weights_only=False)
