@@ -18,6 +18,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import numpy as np
@@ -193,24 +194,34 @@ def stream(n_users=1_000_000, n_items=100_000):
         lists = np.lib.format.open_memmap(
             path / "lists.npy", "w+", np.int32, (n_users, K)
         )
-        before = anonymous_memory()
-        peak, begun = before, time.perf_counter()
+        before, begun = anonymous_memory(), time.perf_counter()
+        seen, done = [before], threading.Event()
+        watch = threading.Thread(target=watch_memory, args=(seen, done))
+        watch.start()
         for first in range(0, n_users, 10_000):
             rows = slice(first, first + 10_000)
             X = histories(np.random.default_rng(first), 10_000, n_items)
             lists[rows] = model.recommend(X, user_ids=np.arange(n_users)[rows])
-            peak = max(peak, anonymous_memory())
+        done.set()
+        watch.join()
         took = time.perf_counter() - begun
         assert (np.load(path / "lists.npy", mmap_mode="r")[::1000] >= 0).all()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return (
         f"{n_users:,} users of {n_items:,} items, 10,000 at a time, vectors and lists "
         f"in files: {took:,.0f} s on one thread, with the histories drawn on the way; "
-        f"memory that is not of files grew from {before:,.0f} to {peak:,.0f} MiB, of "
-        f"which a block of scores is 12 (all scores would be "
-        f"{4 * n_users * n_items / 2**30:,.0f} GiB); most ever resident, mapped files "
-        f"included: {most:,.0f} MiB."
+        f"memory that is not of files, looked at ten times a second, grew from "
+        f"{before:,.0f} to {max(seen):,.0f} MiB, of which a block of scores is 12 (all "
+        f"scores would be {4 * n_users * n_items / 2**30:,.0f} GiB) and drawing the "
+        f"histories takes some; most ever resident, mapped files included: "
+        f"{most:,.0f} MiB."
     )
+
+
+def watch_memory(seen, done):
+    """Note the memory held, until it is done."""
+    while not done.wait(0.1):
+        seen.append(anonymous_memory())
 
 
 def anonymous_memory():
