@@ -226,10 +226,11 @@ def highest(scores, k):
 def _reach_kth(scores, k):
     """Return the columns that reach the k-th highest score, and rows with more."""
     n_rows, n_columns = scores.shape
-    kth = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
-    reached = scores >= kth
+    top = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k :]
+    reached = scores >= top[:, :1]
     counts = np.count_nonzero(reached, axis=1)
-    tied = np.flatnonzero(counts != k)
+    # NaN stands at the end, and a tie may make up for it in the count.
+    tied = np.flatnonzero((counts != k) | np.isnan(top.max(axis=1)))
     if len(tied):
         # Anything of the right shape: these rows are done again.
         reached[tied] = np.arange(n_columns) < k

@@ -157,3 +157,16 @@ def test_ties_at_the_border_are_told():
     assert tied.tolist() == [1]
     for row in (0, 2):
         assert set(chosen[row]) == set(np.argsort(-scores[row])[:3])
+
+
+@pytest.mark.parametrize("n_items", [4, 40, 4000])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_score_that_is_no_number_is_refused_though_ties_make_up_for_it(n_items, k):
+    scores = np.zeros((3, n_items), dtype=np.float32)
+    scores[:, 0] = 5.0
+    scores[:, 1:k] = 4.0
+    # As many reach the k-th highest as if there were no NaN among them.
+    scores[1, k] = scores[1, k - 1]
+    scores[1, -1] = np.nan
+    with pytest.raises(ValueError, match=r"^`recommender` must give scores that are"):
+        top_k(scores, k)
