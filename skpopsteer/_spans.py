@@ -34,19 +34,19 @@ def spans(n_rows):
         yield slice(start, min(start + SPAN_ROWS, n_rows))
 
 
-def over_spans(call, context, n_rows, cut):
+def over_spans(call, context, *columns):
     """Call a function for every span of some rows.
 
     Parameters
     ----------
     call : callable
-        ``call(context, *cut(span))``; a function of a module.
+        ``call(context, *parts)``, parts being the rows of a span of every column; a
+        function of a module.
     context : object
         What all spans share, such as an estimator. It is pickled once a call, and
         travels once to every worker.
-    n_rows : int
-    cut : callable
-        Maps a slice to a tuple of what belongs to those rows.
+    *columns : array-like of shape (n_rows, ...) or None
+        What is cut into spans, the first of them an array; None stays None.
 
     Returns
     -------
@@ -59,6 +59,11 @@ def over_spans(call, context, n_rows, cut):
     backend. What `call` raises is raised here; spans that a lost worker takes with it
     are handed out again.
     """
+
+    def cut(span):
+        return [None if column is None else column[span] for column in columns]
+
+    n_rows = columns[0].shape[0]
     if n_rows <= SPAN_ROWS or joblib.effective_n_jobs(None) == 1:
         return [call(context, *cut(span)) for span in spans(n_rows)]
     return over_parts(call, context, [cut(span) for span in spans(n_rows)])

@@ -202,12 +202,8 @@ lists, default=None
         lists = over_spans(
             _lists_of_span,
             (self, self._turn(strength), k, exclude_seen, shared),
-            X.shape[0],
-            lambda span: [
-                None if rows is None else rows[span]
-                for rows in (X, user_ids, per_row, *each)
-            ],
-        )
+            X, user_ids, per_row, *each,
+        )  # fmt: skip
         ids, values = (np.concatenate(parts) for parts in zip(*lists, strict=True))
         return (ids, values) if return_scores else ids
 

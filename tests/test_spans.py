@@ -54,8 +54,8 @@ def _short_spans(monkeypatch):
     monkeypatch.setattr(spans_module, "SPAN_ROWS", 48)
 
 
-def _cut(span):
-    return (np.arange(200)[span],)
+#: A column of numbers.
+ROWS = np.arange(200)
 
 
 def _double(context, rows):
@@ -72,7 +72,7 @@ def test_spans_hold_every_row_once_in_order():
 
 def test_results_come_in_the_order_of_the_rows(pool):
     with joblib.parallel_config(**pool):
-        parts = over_spans(_double, 2, 200, _cut)
+        parts = over_spans(_double, 2, ROWS)
     np.testing.assert_array_equal(np.concatenate(parts), 2 * np.arange(200))
     assert [len(part) for part in parts] == [48, 48, 48, 48, 8]
 
@@ -151,17 +151,11 @@ def _visit(context, rows):
 
 def test_the_model_travels_once_to_every_worker(processes, tmp_path):
     with joblib.parallel_config(**processes):
-        parts = over_spans(
-            _visit, _Counted(tmp_path), 5000, lambda span: _cut_any(span)
-        )
+        parts = over_spans(_visit, _Counted(tmp_path), np.arange(5000))
     workers = {str(pid) for pid in np.concatenate(parts)}
     assert os.getpid() not in {int(pid) for pid in workers}
     arrived = {file.name: file.read_text() for file in tmp_path.iterdir()}
     assert arrived == dict.fromkeys(workers, "x")
-
-
-def _cut_any(span):
-    return (np.arange(span.start, span.stop),)
 
 
 class _FoldIn:
@@ -206,12 +200,12 @@ def test_errors_arrive_as_they_were_raised(pool):
         joblib.parallel_config(**pool),
         pytest.raises(ValueError, match=r"^`rows` must be below 90; got 96\. Try less"),
     ):
-        over_spans(_refuse, 90, 120, _cut)
+        over_spans(_refuse, 90, ROWS[:120])
 
 
 def test_one_span_goes_nowhere(processes):
     with joblib.parallel_config(**processes):
-        (pids,) = over_spans(_visit, _Counted("nowhere"), 40, _cut)
+        (pids,) = over_spans(_visit, _Counted("nowhere"), ROWS[:40])
     assert set(pids) == {os.getpid()}
 
 
@@ -234,4 +228,4 @@ def test_a_task_that_kills_every_worker_is_given_up(monkeypatch):
         joblib.parallel_config("loky", n_jobs=2),
         pytest.raises(Exception, match="terminated"),
     ):
-        over_spans(_visit, _Fatal(), 200, _cut)
+        over_spans(_visit, _Fatal(), ROWS)

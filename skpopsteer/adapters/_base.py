@@ -86,13 +86,7 @@ class EmbeddingAdapter(
             For unknown ids, and without ids where the host cannot fold in.
         """
         X, user_ids = self._check_rows(X, user_ids)
-        parts = over_spans(
-            _encode_span,
-            self,
-            X.shape[0],
-            lambda span: (X[span], None if user_ids is None else user_ids[span]),
-        )
-        return np.concatenate(parts)
+        return np.concatenate(over_spans(encode_rows, self, X, user_ids))
 
     def transform(self, X, user_ids=None):
         """Return one embedding per row: ``encode_users(X, user_ids)``.
@@ -244,8 +238,17 @@ class EmbeddingAdapter(
         decode_into(self, out, encoded)
 
 
-def _encode_span(adapter, X, user_ids):
-    return adapter._encode(X, user_ids)
+def encode_rows(host, X, user_ids):
+    """Return what ``host.encode_users`` does, of rows that are validated already.
+
+    Parameters
+    ----------
+    host : fitted adapter
+        One of somebody's own may have its public method only.
+    X : csr_array of shape (n_rows, n_items)
+    user_ids : ndarray of shape (n_rows,) or None
+    """
+    return getattr(host, "_encode", host.encode_users)(X, user_ids)
 
 
 def decode_into(host, out, U):

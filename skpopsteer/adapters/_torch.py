@@ -209,7 +209,7 @@ class TorchRecommender(EmbeddingAdapter):
         if self.padding_side == "left":
             order = np.argsort(held, axis=1, kind="stable")
             ids = np.take_along_axis(ids, order, axis=1)
-        parts = over_spans(_encode_span, self, len(ids), lambda span: (ids[span],))
+        parts = over_spans(_encode_span, self, ids)
         return self._check_encoded(np.concatenate(parts))
 
     @property

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from skpopsteer._compat import HasMethods, Interval, _fit_context
 from skpopsteer._post_hoc import PostHocMixin
 from skpopsteer._validation import check_interactions
-from skpopsteer.adapters._base import decode_into
+from skpopsteer.adapters._base import decode_into, encode_rows
 from skpopsteer.adapters._export import ExportMixin, bake
 
 
@@ -112,9 +112,7 @@ class PopularityPenaltyReranker(
         return self.recommender_.encode_users(X, user_ids)
 
     def _encode_span(self, X, user_ids, per_row):
-        # The rows are validated; a host of somebody's own has its public method only.
-        host = self.recommender_
-        return getattr(host, "_encode", host.encode_users)(X, user_ids)
+        return encode_rows(self.recommender_, X, user_ids)
 
     def _turn(self, strength):
         strength = self.strength if strength is None else strength

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._post_hoc import PostHocMixin
-from skpopsteer.adapters._base import decode_into
+from skpopsteer.adapters._base import decode_into, encode_rows
 from skpopsteer.adapters._export import ExportMixin, bake
 from skpopsteer.steering._shared import encode_users
 from skpopsteer.steering._user_strength import EncodedUsers, user_factors
@@ -70,10 +70,7 @@ class KnobMixin(ExportMixin, PostHocMixin):
         return EncodedUsers(embeddings, self._per_row(X))
 
     def _encode_span(self, X, user_ids, per_row):
-        # The rows are validated; a host of somebody's own has its public method only.
-        host = self.recommender_
-        encode = getattr(host, "_encode", host.encode_users)
-        return EncodedUsers(encode(X, user_ids), per_row)
+        return EncodedUsers(encode_rows(self.recommender_, X, user_ids), per_row)
 
     def _encode_to_score(self, X, user_ids):
         # Searches score every candidate on the same rows; serving never does, and would

@@ -346,15 +346,8 @@ data frame or mapping, default=None
         """
         X, user_ids = self._check_rows(X, user_ids)
         per_row = self._per_row(X)
-        parts = over_spans(
-            _steer_span,
-            (self, self._pushes(None)[0]),
-            X.shape[0],
-            lambda span: [
-                None if rows is None else rows[span] for rows in (X, user_ids, per_row)
-            ],
-        )
-        return np.concatenate(parts)
+        context = self, self._pushes(None)[0]
+        return np.concatenate(over_spans(_steer_span, context, X, user_ids, per_row))
 
     @property
     def probe_(self):
