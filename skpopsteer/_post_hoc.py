@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skpopsteer._spans import spans
 from skpopsteer._validation import (
     check_list_length,
     check_per_item,
@@ -13,7 +14,7 @@ from skpopsteer._validation import (
 )
 from skpopsteer.base import RecommenderMixin
 from skpopsteer.popularity import item_popularity
-from skpopsteer.topk import finite_top_k, merge_lists, row_blocks, top_k
+from skpopsteer.topk import finite_top_k, merge_lists, top_k
 
 __all__ = ["PostHocMixin"]
 
@@ -166,7 +167,7 @@ lists, default=None
     def _path(self, X, strengths, n_recommendations, user_ids=None):
         """Return the lists at each strength (n_strengths, n_users, k).
 
-        The host encodes the rows once, and a block of them is done at all strengths
+        The host encodes the rows once, and a span of them is done at all strengths
         before the next, so that they share what does not depend on the strength.
         """
         turned = [self._turn_checked(strength) for strength in strengths]
@@ -174,10 +175,10 @@ lists, default=None
         X, user_ids = self._check_rows(X, user_ids)
         encoded = self._encode_to_score(X, user_ids)
         lists = np.empty((len(turned), X.shape[0], k), dtype=np.int64)
-        for rows in row_blocks(*X.shape):
-            block = self._share(encoded[rows])
+        for span in spans(X.shape[0]):
+            part, seen = self._share(encoded[span]), X[span]
             for ids, one in zip(lists, turned, strict=True):
-                ids[rows], _ = self._lists(X[rows], block, one, k, [X[rows]])
+                ids[span], _ = self._lists(seen, part, one, k, [seen])
         return lists
 
     def _lister(self, X, n_recommendations, user_ids=None):

@@ -90,11 +90,9 @@ def test_the_autoencoder_encodes_a_row_once_for_all_strengths(host, split, monke
         return encode(self, rows)
 
     monkeypatch.setattr(SparseWeights, "pre_activations", counting)
-    # Blocks of rows, as a big catalogue makes them.
-    monkeypatch.setattr("skpopsteer.topk.BLOCK_SCORES", 70 * 100)
-    monkeypatch.setattr("skpopsteer.topk.BLOCK_ROWS", 1)
+    monkeypatch.setattr("skpopsteer._spans.SPAN_ROWS", 70)
     np.testing.assert_array_equal(model._path(X, strengths, 10), apart)
-    assert encoded == [67, 67, 66]
+    assert encoded == [70, 70, 60]
     encoded.clear()
     lists_at = model._lister(X, 10)
     for strength, lists in zip(strengths, apart, strict=True):
@@ -104,4 +102,4 @@ def test_the_autoencoder_encodes_a_row_once_for_all_strengths(host, split, monke
     for bound in ("_BLOCK_ACTIVATIONS", "_BLOCK_SHIFTED"):
         monkeypatch.setattr(f"skpopsteer.steering._side.{bound}", 50 * 32)
     np.testing.assert_array_equal(model._path(X, strengths, 10), apart)
-    assert encoded[1:4] == [50, 17, 50]
+    assert encoded[1:4] == [50, 20, 50]
