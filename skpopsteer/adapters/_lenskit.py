@@ -71,7 +71,7 @@ class LensKitRecommender(EmbeddingAdapter):
 
     The scorers of ``lenskit.als`` fold a row in by their own solver, as LensKit does
     for a query with history; the values of ``X`` are ratings to ``BiasedMFScorer`` and,
-    with ``use_ratings=True``, to ``ImplicitMFScorer``. It takes about 0.1 ms a row.
+    with ``use_ratings=True``, to ``ImplicitMFScorer``. It solves a system per row.
     LensKit's own pipelines do this for trained users too, with the history of the
     training data; `user_ids` gives the trained vectors instead, as
     ``user_embeddings="prefer"`` does there.

@@ -84,20 +84,8 @@ class ConceptNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
     fire for every one-item user, and ``"best_characterizes"``, the published choice for
     linear hosts, takes those for nearly every tag. A probe with
     ``standardize_rows=True``, as published, cures it; ``"point_biserial"`` does not
-    need it. On ML-1M (ALS, 1,024 neurons, 41 tags and genres, two seeds, the published
-    steering), the share of the concept in the first 20 items, at 90 % of the host's
-    NDCG, rose by this much with one and with five neurons:
-
-    ===================  =======  ==========================  ======================
-    `score_func`         `rows`   ``SparseAutoencoderProbe``  with rows standardised
-    ===================  =======  ==========================  ======================
-    best_characterizes   items    .028, .015                  .083, .082
-    most_unique          items    .041, .072                  .047, .086
-    f1                   items    .063, .065                  .076, .088
-    point_biserial       items    .087, .092                  .085, .108
-    output_precision     items    .093, .098                  .095, .122
-    point_biserial       users    .096, .108                  .099, .118
-    ===================  =======  ==========================  ======================
+    need it. ``benchmarks/tag_knobs.py`` measures what each choice costs and reaches, on
+    standardised rows, beside baselines without neurons.
 
     Scores of one concept cost one sparse product with `Z`; ``"output_precision"`` sorts
     the items once per neuron.
