@@ -117,8 +117,9 @@ class ConceptTable:
 
 
 def tabulate_concepts(
-    neurons, labels, selection, attributes, described, verdict, summary
-):
+    neurons, labels, selection, attributes, described, verdict, *, threshold,
+    n_distinct_items,
+):  # fmt: skip
     """Arrange what was found of neurons, with the status of each.
 
     Parameters
@@ -132,8 +133,10 @@ def tabulate_concepts(
         Enriched attributes, best first.
     described : descriptions, with their errors
     verdict : figures of the verification
-    summary : str
-        One sentence under the table.
+    threshold : float
+        Confidence of an interpretable neuron.
+    n_distinct_items : int
+        Different items that the rows show.
 
     Returns
     -------
@@ -145,6 +148,13 @@ def tabulate_concepts(
         verdict.verified | (described.errors != ""),
         described.errors,
         "no usable prediction",
+    )
+    summary = (
+        f"{verdict.interpretable.sum()} of {verdict.verified.sum()} verified neurons "
+        f"({len(neurons)} in all) have a confidence of at least {threshold:g}: "
+        f"{verdict.share:.1%}. By chance {verdict.chance_share:.1%}, with permuted "
+        f"descriptions {verdict.null_share:.1%}. The rows show {n_distinct_items} "
+        "different items."
     )
     return ConceptTable(
         {

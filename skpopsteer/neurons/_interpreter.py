@@ -418,7 +418,7 @@ HeldOut, default=None
         }
         self.concepts_ = tabulate_concepts(
             neurons, labels, selection, attributes, described, verdict,
-            self._summarise(verdict),
+            threshold=self.threshold, n_distinct_items=self.n_distinct_items_,
         )  # fmt: skip
 
     def _by_neuron(self, neurons, values, missing):
@@ -426,16 +426,6 @@ HeldOut, default=None
         by_neuron = np.full(self.n_neurons_, missing)
         by_neuron[neurons] = values
         return by_neuron
-
-    def _summarise(self, verdict):
-        return (
-            f"{verdict.interpretable.sum()} of {verdict.verified.sum()} verified "
-            f"neurons ({len(verdict.verified)} in all) have a confidence of at least "
-            f"{self.threshold:g}: {verdict.share:.1%}. By chance "
-            f"{verdict.chance_share:.1%}, with permuted descriptions "
-            f"{verdict.null_share:.1%}. The rows show "
-            f"{self.n_distinct_items_} different items."
-        )
 
     def _warn(self, neurons):
         wanted = _FEW_ITEMS * self.n_cases
