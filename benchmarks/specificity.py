@@ -85,7 +85,7 @@ def movielens_1m():
 
 
 def lastfm():
-    """Return interactions and tags of Last.fm, weighted by their use."""
+    """Return interactions of Last.fm, tags weighted by their use, and artists."""
     X, items = read_pairs(SHARED / "lastfm-hetrec")
     rows = read_table(SHARED / "lastfm-hetrec" / "tags.csv.gz")
     given = np.array([row["item"] for row in rows], dtype=np.int64)
@@ -96,7 +96,14 @@ def lastfm():
         (np.ones(known.sum()), (place[known], tag[known])), (len(items), len(tags))
     )
     most = np.argsort(-counts.sum(axis=0))[:N_TAGS]
-    return X, {"tag": (csr_array(counts.tocsc()[:, most]), tags[most])}
+    titles = {
+        int(row["item"]): row["title"]
+        for row in read_table(SHARED / "lastfm-hetrec" / "items.csv.gz")
+    }
+    return X, {
+        "tag": (csr_array(counts.tocsc()[:, most]), tags[most]),
+        "artist": [titles[item] for item in items.tolist()],
+    }
 
 
 def measure(X, attributes, seed):
