@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 
 from skpopsteer._compat import HasMethods, Interval
+from skpopsteer._spans import over_spans
 from skpopsteer._validation import check_embeddings
 from skpopsteer.adapters._base import EmbeddingAdapter
 from skpopsteer.adapters._sequences import check_sequences, rows_to_sequences
@@ -134,23 +135,11 @@ class RecToolsRecommender(EmbeddingAdapter):
         -------
         ndarray of shape (n_users, d), dtype float32
         """
-        import torch
-
         self._check_model()
-        module, preparator = self.model.torch_model, self.model.data_preparator
         sequences = check_sequences(sequences, self.n_items_, self._max_length)
-        ids = np.where(sequences < 0, 0, sequences + preparator.n_item_extra_tokens)
-        device = next(module.parameters()).device
-        encoded = []
-        with evaluating(module), torch.no_grad():
-            items = module.item_model.get_all_embeddings()
-            for start in range(0, max(1, len(ids)), self.batch_size):
-                batch = _collate(preparator, ids[start : start + self.batch_size])
-                batch = {name: part.to(device) for name, part in batch.items()}
-                states = module.encode_sessions(batch, items)[:, -1, :]
-                states = module.similarity_module.session_tower_forward(states)
-                encoded.append(states.float().cpu().numpy())
-        U = check_embeddings("model", np.concatenate(encoded))
+        n_extra = self.model.data_preparator.n_item_extra_tokens
+        ids = np.where(sequences < 0, 0, sequences + n_extra)
+        U = check_embeddings("model", np.concatenate(over_spans(_encode, self, ids)))
         return _at_length_1(U) if self._is_cosine else U
 
     @property
@@ -193,6 +182,24 @@ class RecToolsRecommender(EmbeddingAdapter):
 
     def _fold_in(self, X):
         return self.encode_sequences(rows_to_sequences(X, self._max_length))
+
+
+def _encode(adapter, ids):
+    """Return the states that RecTools multiplies with the items, batch by batch."""
+    import torch
+
+    module, preparator = adapter.model.torch_model, adapter.model.data_preparator
+    device = next(module.parameters()).device
+    encoded = []
+    with evaluating(module), torch.no_grad():
+        items = module.item_model.get_all_embeddings()
+        for start in range(0, max(1, len(ids)), adapter.batch_size):
+            batch = _collate(preparator, ids[start : start + adapter.batch_size])
+            batch = {name: part.to(device) for name, part in batch.items()}
+            states = module.encode_sessions(batch, items)[:, -1, :]
+            states = module.similarity_module.session_tower_forward(states)
+            encoded.append(states.float().cpu().numpy())
+    return np.concatenate(encoded)
 
 
 def check_transformer(model):

@@ -5,6 +5,7 @@ import doctest
 import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skpopsteer import SteeredRecommender
+from skpopsteer._spans import over_spans
 from skpopsteer.adapters import RecToolsRecommender, as_recommender
 from skpopsteer.persistence import save
 from tests.hosts import HOSTS, MAX_LENGTH, N_ITEMS, N_USERS, WIDTH, snapshot
@@ -171,6 +173,23 @@ def test_batches_change_nothing(host):
     U = host.recommender.encode_users(host.X)
     small = RecToolsRecommender(_model(host), batch_size=7).encode_users(host.X)
     np.testing.assert_allclose(small, U, rtol=1e-4, atol=1e-6)
+
+
+@LOADING
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_sequences_are_encoded_in_a_pool_too(host, backend, monkeypatch):
+    rows = np.random.default_rng(0).integers(0, N_ITEMS, (100, 6))
+    monkeypatch.setattr("skpopsteer._spans.SPAN_ROWS", 48)
+    calls = []
+    monkeypatch.setattr(
+        "skpopsteer.adapters._rectools.over_spans",
+        lambda call, *parts: calls.append(call) or over_spans(call, *parts),
+    )
+    alone = host.recommender.encode_sequences(rows)
+    with joblib.parallel_config(backend, n_jobs=2):
+        spread = host.recommender.encode_sequences(rows)
+    np.testing.assert_array_equal(spread, alone)
+    assert len(calls) == 2
 
 
 def test_empty_sequences_have_a_state(host):
