@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SKLEARN_VERSIONS ?= 1.6.1 1.7.2 1.8.0 1.9.1
 
-.PHONY: help install demo test lint format test-lenskit test-recbole test-rectools test-sklearn bench clean
+.PHONY: help install demo test lint format test-lenskit test-recbole test-rectools test-sklearn bench bench-hosts clean
 
 help:
 	@echo "make demo          train, wrap and steer a recommender on MovieLens"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-rectools run the tests of the bridge to RecTools"
 	@echo "make test-sklearn  run the estimator tests on scikit-learn $(SKLEARN_VERSIONS)"
 	@echo "make bench         measure what the benchmarks claim (hours)"
+	@echo "make bench-hosts   train the hosts of the frontier table (about an hour)"
 	@echo "make install       only make .venv, with what the demo needs"
 
 $(BIN)/python:
@@ -118,8 +119,13 @@ test-rectools: $(RECTOOLS)/.installed
 		tests/adapters/test_contract.py tests/adapters/test_rectools.py
 
 bench: $(VENV)/.installed
-	$(PIP) -e ".[plot,elsa]" faiss-cpu
+	$(PIP) -e ".[plot,cornac,elsa]" faiss-cpu
 	for script in benchmarks/*.py; do $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
+
+# One pair of a host and a data set alone: make bench-hosts BENCH_ARGS="--only als-ml-1m"
+bench-hosts: $(VENV)/.installed $(RECTOOLS)/.installed
+	$(PIP) -e ".[cornac,elsa]"
+	$(ONE_THREAD) $(BIN)/python benchmarks/frontier_hosts.py $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache

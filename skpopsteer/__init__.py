@@ -1,7 +1,7 @@
 """Steer a trained recommender away from popularity, the scikit-learn way.
 
-Importing the package loads neither torch nor implicit nor matplotlib; they are loaded
-by the first call that needs them.
+Importing the package loads neither torch nor implicit, numba or matplotlib; they are
+loaded by the first call that needs them.
 """
 
 from skpopsteer._version import __version__
@@ -28,7 +28,14 @@ from skpopsteer.neurons import (
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.rerankers import PopularityPenaltyReranker
 from skpopsteer.sae import SparseAutoencoderProbe
-from skpopsteer.steering import SteeredRecommender, TunedSteeringCV, steering_path
+from skpopsteer.steering import (
+    GradientPopularityAdjuster,
+    RelevanceCalibrator,
+    SlotPricingRecommender,
+    SteeredRecommender,
+    TunedSteeringCV,
+    steering_path,
+)
 
 __all__ = [
     "ArrayRecommender",
@@ -36,6 +43,7 @@ __all__ = [
     "CornacRecommender",
     "DecompositionRecommender",
     "ElsaRecommender",
+    "GradientPopularityAdjuster",
     "ImplicitRecommender",
     "LensKitRecommender",
     "NeuronInterpreter",
@@ -46,6 +54,8 @@ __all__ = [
     "PopularityPenaltyReranker",
     "RecBoleRecommender",
     "RecToolsRecommender",
+    "RelevanceCalibrator",
+    "SlotPricingRecommender",
     "SparseAutoencoderProbe",
     "SteeredRecommender",
     "TorchRecommender",

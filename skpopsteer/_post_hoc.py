@@ -117,24 +117,20 @@ lists, default=None
         are of another meaning, axis by axis: fit again then, with ``warm_start``.
         """
         check_is_fitted(self)
-        if not hasattr(recommender, "encode_users"):
+        has_embeddings = hasattr(self.recommender_, "encode_users")
+        if not hasattr(recommender, "encode_users" if has_embeddings else "recommend"):
             raise TypeError(
                 "`recommender` must be a fitted host; got "
                 f"{type(recommender).__name__}. Wrap it: as_recommender(model)."
             )
-        n_known, n_items = self.n_features_in_, recommender.n_items_
+        n_known, n_items = self.n_features_in_, _count_items(recommender)
         if n_items < n_known:
             raise ValueError(
                 f"`recommender` must have the items of fit ({n_known}), and may have "
                 f"more; got {n_items}. Keep the positions of items that have gone."
             )
-        # What the model was fitted on: its host may have changed since.
-        width = getattr(self, "_n_features_out", self.recommender_._n_features_out)
-        if recommender._n_features_out != width:
-            raise ValueError(
-                f"`recommender` must have embeddings of the same width ({width}); got "
-                f"{recommender._n_features_out}. Fit the model on that host."
-            )
+        if has_embeddings:
+            self._check_width(recommender._n_features_out)
         model = copy.copy(self)
         model.recommender = model.recommender_ = recommender
         model.n_features_in_ = n_items
@@ -146,12 +142,21 @@ lists, default=None
             model._take_popularity(item_popularity, n_items)
         return model
 
+    def _check_width(self, width):
+        # What the model was fitted on: its host may have changed since.
+        known = getattr(self, "_n_features_out", self.recommender_._n_features_out)
+        if width != known:
+            raise ValueError(
+                f"`recommender` must have embeddings of the same width ({known}); got "
+                f"{width}. Fit the model on that host."
+            )
+
     def _take_new_items(self, n_new):
         """Extend what is known of every item."""
         self.item_popularity_ = np.pad(self.item_popularity_, (0, n_new))
 
     def _check_X(self, X):
-        n_known, n_items = self.n_features_in_, self.recommender_.n_items_
+        n_known, n_items = self.n_features_in_, _count_items(self.recommender_)
         if n_items != n_known:
             raise ValueError(
                 f"`recommender` must have as many items as in fit ({n_known}); it has "
@@ -192,6 +197,10 @@ lists, default=None
 
         return lists_at
 
+    def _set_strength(self, strength):
+        """Make a strength, as given to ``recommend``, the estimator's own."""
+        return self.set_params(strength=strength)
+
     def _turn_checked(self, strength):
         check_is_fitted(self)
         self._check_strength(strength)
@@ -225,9 +234,10 @@ lists, default=None
     def _fit_host(self, X):
         """Fit a clone of the host, which a frozen one shrugs off, and return it."""
         host = clone(self.recommender).fit(X, None)
-        if host.n_items_ != X.shape[1]:
+        n_items = _count_items(host)
+        if n_items != X.shape[1]:
             raise ValueError(
-                f"`X` must have one column per item of the host ({host.n_items_}); got "
+                f"`X` must have one column per item of the host ({n_items}); got "
                 f"{X.shape[1]}. Use the item positions of the training matrix."
             )
         return host
@@ -244,3 +254,8 @@ lists, default=None
         ids = merge_lists(host_ids, ids, self.keep_top)
         values = np.take_along_axis(scores, np.maximum(ids, 0), axis=1)
         return ids, np.where(ids == -1, -np.inf, values)
+
+
+def _count_items(host):
+    """Count the items of a host, which may be a recommender around another."""
+    return host.n_items_ if hasattr(host, "encode_users") else host.n_features_in_

@@ -207,6 +207,15 @@ lists, default=None
         ids, values = (np.concatenate(parts) for parts in zip(*lists, strict=True))
         return (ids, values) if return_scores else ids
 
+    def _span_lists(self, X, user_ids, per_row, turned, k, exclude_seen, masks):
+        """Encode the validated rows of a span and make their lists."""
+        exclude, candidates = masks
+        forbidden = [X] if exclude_seen else []
+        if exclude is not None:
+            forbidden.append(exclude)
+        encoded = self._encode_span(X, user_ids, per_row)
+        return self._lists(X, encoded, turned, k, forbidden, candidates)
+
     def _lists(self, X, encoded, turned, k, forbidden, candidates=None):
         """Make the lists of validated rows, block by block."""
         ids = np.empty((X.shape[0], k), dtype=np.int64)
@@ -251,17 +260,13 @@ lists, default=None
 
 
 def _lists_of_span(context, X, user_ids, per_row, exclude, candidates):
-    """Encode the rows of a span and make their lists."""
+    """Make the lists of the rows of a span."""
     model, turned, k, exclude_seen, shared = context
-    exclude, candidates = (
+    masks = [
         own if common is None else common
         for own, common in zip((exclude, candidates), shared, strict=True)
-    )
-    forbidden = [X] if exclude_seen else []
-    if exclude is not None:
-        forbidden.append(exclude)
-    encoded = model._encode_span(X, user_ids, per_row)
-    return model._lists(X, encoded, turned, k, forbidden, candidates)
+    ]
+    return model._span_lists(X, user_ids, per_row, turned, k, exclude_seen, masks)
 
 
 def check_strength(strength):

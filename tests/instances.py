@@ -9,13 +9,33 @@ from threadpoolctl import threadpool_limits
 from skpopsteer import (
     ConceptNeuronSelector,
     DecompositionRecommender,
+    GradientPopularityAdjuster,
     ImplicitRecommender,
     NeuronSubset,
     NeuronUnion,
+    PopularityGroups,
     PopularityNeuronSelector,
     PopularityPenaltyReranker,
+    RelevanceCalibrator,
+    SlotPricingRecommender,
     SparseAutoencoderProbe,
     SteeredRecommender,
+)
+from skpopsteer.neurons._control import ControlSelector
+from skpopsteer.rerankers import (
+    CalibratedPopularityReranker,
+    DifferenceOfMeansReranker,
+    FairTopKReranker,
+    InversePopularityReranker,
+    ItemBiasReranker,
+    MaxMinExposureReranker,
+    MMRReranker,
+    NormTemperingReranker,
+    PersonalTargetReranker,
+    ProfilePopularityReranker,
+    SpreadTemperingReranker,
+    TailQuotaReranker,
+    XQuADReranker,
 )
 
 _ONE_VALUE_A_ROW = "predict returns a list of items a row, the check wants one value"
@@ -58,6 +78,9 @@ ESTIMATORS = [
     _implicit(BayesianPersonalizedRanking),
     _implicit(LogisticMatrixFactorization),
     PopularityPenaltyReranker(small_host(), keep_top=1),
+    GradientPopularityAdjuster(small_host(), keep_top=1),
+    RelevanceCalibrator(small_host(), pool_size=5, cv=2, random_state=0),
+    SlotPricingRecommender(small_host(), pool_size=5, strength=0.01, random_state=0),
     SteeredRecommender(small_host(), probe=small_probe(), random_state=0),
     SteeredRecommender(
         small_host(),
@@ -78,6 +101,29 @@ ESTIMATORS = [
         ),
         rule="interpolate",
         random_state=0,
+    ),
+    NormTemperingReranker(small_host(), user_strength="profile"),
+    SpreadTemperingReranker(small_host(), keep_top=1),
+    SpreadTemperingReranker(small_host(), center=True, pool_size=5),
+    ItemBiasReranker(_implicit(BayesianPersonalizedRanking)),
+    InversePopularityReranker(small_host(), pool_size=5),
+    InversePopularityReranker(small_host(), form="power", from_lowest=False),
+    DifferenceOfMeansReranker(small_host(), random_state=0),
+    DifferenceOfMeansReranker(small_host(), profiles="real", user_strength="profile"),
+    ControlSelector(PopularityNeuronSelector(), random_state=0),
+    ControlSelector(NeuronSubset({0: 0.5}), control="permutation", random_state=0),
+    TailQuotaReranker(small_host(), pool_size=5),
+    XQuADReranker(small_host(), user_strength="profile"),
+    XQuADReranker(small_host(), coverage="binary", keep_top=1),
+    MMRReranker(small_host()),
+    MMRReranker(small_host(), similarity="embedding", pool_size=5),
+    CalibratedPopularityReranker(small_host(), groups=PopularityGroups("mass")),
+    ProfilePopularityReranker(small_host()),
+    FairTopKReranker(small_host(), strength=0.9),
+    PersonalTargetReranker(small_host(), target_tail_share=0.9),
+    MaxMinExposureReranker(small_host(), random_state=0),
+    MaxMinExposureReranker(
+        small_host(), providers="groups", batch_size=7, capped=True, random_state=0
     ),
 ]
 

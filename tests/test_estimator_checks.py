@@ -26,11 +26,14 @@ def _name(value):
     return getattr(value, "func", value).__name__
 
 
+# Labels are no held-out items.
+@pytest.mark.filterwarnings("ignore:`y` must have hits")
 @pytest.mark.parametrize(("estimator", "check"), list(_all_checks()), ids=_name)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 
 
+@pytest.mark.filterwarnings("ignore:`y` must have hits")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=_name)
 def test_parameters_are_validated_with_scikit_learns_messages(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)
@@ -38,6 +41,7 @@ def test_parameters_are_validated_with_scikit_learns_messages(estimator):
 
 # These checks mix frames and arrays on purpose, select among noise, and score labels.
 @pytest.mark.filterwarnings("ignore:`y` must not overlap `X`")
+@pytest.mark.filterwarnings("ignore:`y` must have hits")
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.filterwarnings("ignore:X has feature names")
 @pytest.mark.filterwarnings("ignore:No features were selected")
@@ -81,13 +85,20 @@ def test_every_public_estimator_is_in_the_table():
     }
     # It describes a fitted recommender, which it has to be given.
     exempt |= {skpopsteer.NeuronInterpreter}
+    # Describers read texts and labels, not rows of numbers.
+    exempt |= {
+        getattr(skpopsteer.neurons, name)
+        for name in skpopsteer.neurons.__all__
+        if name.endswith("Describer")
+    }
     # It fits on held-out interactions, which the suite has none of; the checks that do
     # not fit stand in tests/steering/test_tuned.py.
     exempt |= {skpopsteer.TunedSteeringCV}
     public = {
         value
-        for name in skpopsteer.__all__
-        if inspect.isclass(value := getattr(skpopsteer, name))
+        for module in (skpopsteer, skpopsteer.neurons, skpopsteer.rerankers)
+        for name in module.__all__
+        if inspect.isclass(value := getattr(module, name))
         and hasattr(value, "get_params")
     }
     assert public - exempt == {type(estimator) for estimator in ESTIMATORS}

@@ -13,9 +13,10 @@ LAYERS = [
     {"_blas", "_compat", "_callbacks", "_spans", "_text_table"},
     {"_item_features"},
     {"_validation"},
-    {"topk", "popularity", "metrics"},
+    {"_user_strength", "topk", "popularity", "metrics"},
     {"base"},
     {"_post_hoc"},
+    {"_pool"},
     {"adapters", "sae", "neurons", "datasets", "model_selection"},
     {"steering", "rerankers"},
     {"inspection", "persistence"},
@@ -70,7 +71,7 @@ def test_a_breach_would_be_seen(tmp_path):
     assert list(_imported_parts(breach)) == ["inspection"]
 
 
-@pytest.mark.parametrize("library", ["torch", "implicit", "matplotlib"])
+@pytest.mark.parametrize("library", ["torch", "implicit", "matplotlib", "numba"])
 def test_importing_the_package_does_not_import(library):
     code = f"import sys, skpopsteer; sys.exit({library!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

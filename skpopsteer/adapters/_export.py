@@ -63,8 +63,9 @@ class ExportMixin:
         ``as_recommender((user_embeddings, item_embeddings, item_bias))`` gives the same
         lists when it is asked by positions in `X`. Users who come later have to be
         exported again: a fold-in on these vectors would not be steered. The width `d`
-        is the host's, and twice that where `user_strength` multiplies a displacement of
-        the items. The cost is that of encoding and steering the rows once.
+        is the host's, twice that where `user_strength` multiplies a displacement of
+        the items, and one more where a popularity direction takes in an item bias. The
+        cost is that of encoding and steering the rows once.
 
         Examples
         --------

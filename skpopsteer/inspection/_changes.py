@@ -146,6 +146,13 @@ def _fitted_model(model):
 
 def _check_decode(model):
     check_is_fitted(model)
+    if isinstance(model, PopularityPenaltyReranker):
+        for name in ("pool_size", "user_strength"):
+            if getattr(model, name) is not None:
+                raise ValueError(
+                    f"`{name}` must be None to tell what a penalty changes; got "
+                    f"{getattr(model, name)!r}. Set it to None, or compare the lists."
+                )
     steers = isinstance(model, SteeredRecommender)
     if steers and model.recommender_.has_nonlinear_decode:
         raise ValueError(
@@ -201,7 +208,10 @@ def _rows_and_lists(model, X, user_ids, strength):
             if steers:
                 row = SteeredRow(model, block[one], seen[one], pushes)
             else:
-                row = PenalisedRow(-turned)
+                # What a penalty makes of scores of 0 is all it does to others.
+                change = np.zeros((1, model.n_features_in_), dtype=np.float32)
+                model._rescore(change, slice(None), turned)
+                row = PenalisedRow(change[0])
             yield row, [(ids[i], scores[i]) for ids, scores in (old, new)]
 
 

@@ -11,6 +11,7 @@ from skpopsteer.metrics._lists import (
     BoolArray,
     FloatArray,
     IntArray,
+    check_count,
     check_groups,
     check_lists,
     check_range,
@@ -29,7 +30,11 @@ def _lists_and_tail(
 
 
 def tail_coverage(
-    recommendations: ArrayLike, item_groups: ArrayLike, *, k: int | None = None
+    recommendations: ArrayLike,
+    item_groups: ArrayLike,
+    *,
+    k: int | None = None,
+    min_exposures: int = 1,
 ) -> float:
     r"""Share of the tail items that are recommended to somebody.
 
@@ -41,6 +46,9 @@ def tail_coverage(
         1 for head, 0 for mid and -1 for tail items.
     k : int, default=None
         Look at the first `k` columns; None means all.
+    min_exposures : int, default=1
+        Lists an item must stand in to count. One list is cheap: a steering may show
+        every item of the tail once and none of them often.
 
     Returns
     -------
@@ -49,9 +57,10 @@ def tail_coverage(
 
     Notes
     -----
-    With :math:`c_i` how often item :math:`i` is recommended and :math:`T` the tail,
+    With :math:`c_i` how often item :math:`i` is recommended, :math:`T` the tail and
+    :math:`m` the exposures asked for,
 
-    .. math:: \frac{|\{i \in T : c_i > 0\}|}{|T|} .
+    .. math:: \frac{|\{i \in T : c_i \ge m\}|}{|T|} .
 
     PopSteer's deep long-tail coverage [1]_; its long-tail coverage takes for the tail
     all items but the head, ``np.where(item_groups == 1, 1, -1)``.
@@ -68,10 +77,17 @@ def tail_coverage(
     >>> from skpopsteer.metrics import tail_coverage
     >>> tail_coverage([[0, 3], [1, 3]], item_groups=[1, 0, -1, -1])
     0.5
+
+    And in both lists.
+
+    >>> tail_coverage([[0, 3], [1, 3]], item_groups=[1, 0, -1, -1], min_exposures=2)
+    0.5
     """
+    advice = "It is the number of lists an item must stand in."
+    min_exposures = check_count("min_exposures", min_exposures, advice)
     lists, in_tail = _lists_and_tail(recommendations, item_groups, k)
     counts = np.bincount(lists[lists >= 0], minlength=len(in_tail))
-    return float((counts[in_tail] > 0).mean())
+    return float((counts[in_tail] >= min_exposures).mean())
 
 
 def tail_share(

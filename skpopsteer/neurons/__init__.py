@@ -5,6 +5,7 @@ from skpopsteer.neurons._concept import ConceptNeuronSelector
 from skpopsteer.neurons._concept_activity import concept_activity, neuron_tfidf
 from skpopsteer.neurons._concept_map import ConceptMap, map_concepts
 from skpopsteer.neurons._concept_table import ConceptTable
+from skpopsteer.neurons._control import ControlSelector
 from skpopsteer.neurons._describers import (
     CallableDescriber,
     EnrichmentDescriber,
@@ -22,6 +23,7 @@ __all__ = [
     "ConceptMap",
     "ConceptNeuronSelector",
     "ConceptTable",
+    "ControlSelector",
     "EnrichmentDescriber",
     "NeuronCase",
     "NeuronCases",

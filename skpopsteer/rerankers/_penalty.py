@@ -1,29 +1,27 @@
 """The one-line penalty that neuron steering has to beat."""
 
-from numbers import Integral, Real
-
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
-from skpopsteer._compat import HasMethods, Interval, _fit_context
-from skpopsteer._post_hoc import PostHocMixin
-from skpopsteer._validation import check_interactions
-from skpopsteer.adapters._base import decode_into, encode_rows
-from skpopsteer.adapters._export import ExportMixin, bake
+from skpopsteer.rerankers._score_rule import ScoreRule
 
 
-class PopularityPenaltyReranker(
-    ExportMixin, PostHocMixin, MetaEstimatorMixin, BaseEstimator
-):
+class PopularityPenaltyReranker(ScoreRule):
     r"""Subtract the logarithm of an item's popularity from its scores.
 
     Parameters
     ----------
     recommender : estimator
-        The host, as for :class:`~skpopsteer.steering.SteeredRecommender`.
+        The host, as for :class:`~skpopsteer.steering.SteeredRecommender`; with
+        `pool_size`, any recommender.
     strength : float, default=0.1
         Weight λ, in units of the host's scores per unit of log popularity. Positive
         lowers popularity; 0 gives the host's lists.
+    user_strength : {"profile"}, callable or None, default=None
+        Multiplies the strength per user, as for
+        :class:`~skpopsteer.steering.SteeredRecommender`.
+    pool_size : int, default=None
+        Choose among the host's best items of every row, so many; None is the whole
+        catalogue.
     keep_top : int, default=0
         The host's first items of every list that stay where they are.
     n_recommendations : int, default=10
@@ -72,60 +70,23 @@ class PopularityPenaltyReranker(
     True
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
-        "recommender": [HasMethods(["fit", "encode_users", "decode"])],
-        "strength": [Interval(Real, None, None, closed="neither")],
-        "keep_top": [Interval(Integral, 0, None, closed="left")],
-        "n_recommendations": [Interval(Integral, 1, None, closed="left")],
-    }
-
-    def __init__(self, recommender, *, strength=0.1, keep_top=0, n_recommendations=10):
+    def __init__(
+        self,
+        recommender,
+        *,
+        strength=0.1,
+        user_strength=None,
+        pool_size=None,
+        keep_top=0,
+        n_recommendations=10,
+    ):
         self.recommender = recommender
         self.strength = strength
+        self.user_strength = user_strength
+        self.pool_size = pool_size
         self.keep_top = keep_top
         self.n_recommendations = n_recommendations
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, item_popularity=None):
-        """Count popularity, and fit the host if it is not frozen.
-
-        Parameters
-        ----------
-        X : array-like or sparse of shape (n_users, n_items)
-            Interactions the recommender sees.
-        y : object, default=None
-            Not used.
-        item_popularity : array-like of shape (n_items,) or (1, n_items), default=None
-            Interactions per item, counted elsewhere; None counts those of `X`.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        X = check_interactions(self, X, reset=True)
-        self._count_popularity(X, item_popularity)
-        self.recommender_ = self._fit_host(X)
-        return self
-
-    def _encode(self, X, user_ids):
-        return self.recommender_.encode_users(X, user_ids)
-
-    def _encode_span(self, X, user_ids, per_row):
-        return encode_rows(self.recommender_, X, user_ids)
-
-    def _turn(self, strength):
-        strength = self.strength if strength is None else strength
+    def _rescore(self, scores, items, t):
         log_popularity = np.log(np.maximum(self.item_popularity_, 1.0))
-        return (strength * log_popularity).astype(np.float32)
-
-    def _score_into(self, out, encoded, X, turned):
-        decode_into(self.recommender_, out, encoded)
-        out -= turned
-
-    def _host_score_into(self, out, encoded):
-        decode_into(self.recommender_, out, encoded)
-
-    def _baked(self, encoded, turned):
-        U, V, bias = bake(self.recommender_, encoded)
-        return U, V, -turned if bias is None else bias - turned
+        scores -= t * log_popularity.astype(np.float32)[items]

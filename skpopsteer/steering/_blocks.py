@@ -10,8 +10,8 @@ import numpy as np
 from skpopsteer._compat import import_optional
 from skpopsteer._spans import over_parts
 from skpopsteer._validation import check_embeddings
+from skpopsteer.steering._encoded_users import EncodedUsers
 from skpopsteer.steering._knobs import check_user_knob
-from skpopsteer.steering._user_strength import EncodedUsers
 
 __all__ = ["steer_blocks"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skpopsteer.steering._strength_search import Curve, find_strength
@@ -48,8 +49,10 @@ class Users:
 
 
 def fit_on(estimator, users):
-    """Fit an estimator, with the ids if it reads them."""
+    """Fit an estimator, with the ids and the held-out items if it reads them."""
     params = dict(users.fit_params)
+    if get_tags(estimator).target_tags.required:
+        params["y"] = users.y
     if users.user_ids is not None and has_fit_parameter(estimator, "user_ids"):
         params["user_ids"] = users.user_ids
     return estimator.fit(users.X, **params)

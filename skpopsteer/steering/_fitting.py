@@ -83,7 +83,9 @@ def fit_user_side(model, X, user_ids, features, rng):
         kind=model.profiles if "profiles" in kinds else None,
         seed=int(rng.integers(np.iinfo(np.int32).max)),
     )
-    selector_rows = SelectorRows(profiles=profiles)
+    selector_rows = SelectorRows(
+        profiles=profiles, item_target=_log_popularity(model.item_popularity_)
+    )
     if features is not None:
         selector_rows.feature_names = features[1]
     if "items" in kinds:
@@ -205,6 +207,11 @@ def warn_of_pass_through(model, X, y, user_ids):
             "raise its n_neurons or k.",
             stacklevel=4,
         )
+
+
+def _log_popularity(popularity):
+    # As PopularityPenaltyReranker has it, so that strengths mean the same.
+    return np.log(np.maximum(popularity, 1.0))
 
 
 def _or_default(selector):

@@ -2,8 +2,8 @@
 
 from contextlib import contextmanager
 
+from skpopsteer.steering._encoded_users import EncodedUsers
 from skpopsteer.steering._knobs import check_user_knob
-from skpopsteer.steering._user_strength import EncodedUsers
 
 __all__ = ["steered"]
 

@@ -7,10 +7,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._post_hoc import PostHocMixin
+from skpopsteer._user_strength import user_factors
 from skpopsteer.adapters._base import decode_into, encode_rows
 from skpopsteer.adapters._export import ExportMixin, bake
+from skpopsteer.steering._encoded_users import EncodedUsers
 from skpopsteer.steering._shared import encode_users
-from skpopsteer.steering._user_strength import EncodedUsers, user_factors
 
 __all__ = ["KnobMixin", "check_user_knob"]
 
@@ -140,6 +141,13 @@ class KnobMixin(ExportMixin, PostHocMixin):
             popular = strength
         user = (popular, popular if unpopular is None else unpopular)
         return user, user if item is None else (item, item)
+
+    def _set_strength(self, strength):
+        (popular, unpopular), (item, _) = self._strengths(strength)
+        params = {"unpopular_strength": unpopular, "item_strength": item}
+        # What follows the strength goes on following it.
+        own = {name: v for name, v in params.items() if getattr(self, name) is not None}
+        return self.set_params(strength=popular, **own)
 
     def _displace_items(self, push):
         side, V = self._side("item"), self.recommender_.item_embeddings_

@@ -14,6 +14,7 @@ import numpy as np
 __all__ = [
     "RULES",
     "Codes",
+    "add",
     "clamp",
     "hold",
     "interpolate",
@@ -61,6 +62,17 @@ def shift(
     another among the k kept.
     """
     return codes.reactivate(codes.pre + push * scales)
+
+
+def add(
+    codes: Codes, push: np.ndarray, scales: np.ndarray, peaks: np.ndarray
+) -> np.ndarray:
+    """Add ``push * scales`` to the activations themselves, below 0 too.
+
+    What it adds to an embedding is the same for every row, so that scores change as a
+    selection in score space has reckoned, to the letter.
+    """
+    return codes.active + push * scales
 
 
 def scale(
@@ -123,6 +135,7 @@ def hold(
 
 RULES = {
     "shift": shift,
+    "add": add,
     "scale": scale,
     "clamp": clamp,
     "interpolate": interpolate,

@@ -23,12 +23,15 @@ class SelectorRows:
     items, users : tuple of (embeddings, features) or None
         Items as users of one item, or real users; features are sparse, per row.
     feature_names : ndarray of shape (n_features,) or None
+    item_target : ndarray of shape (n_items,) or None
+        What a selection in score space lowers: log popularity. None on the item side.
     """
 
     profiles: Any = None
     items: Any = None
     users: Any = None
     feature_names: Any = None
+    item_target: Any = None
 
 
 @dataclass
@@ -82,7 +85,9 @@ def shares_of_users(X, features):
     return csr_array(diags_array(1 / lengths) @ (ones @ has))
 
 
-def fit_selector(selector, rows, *, pre, peaks, encode_blocks, item_profiles):
+def fit_selector(
+    selector, rows, *, pre, peaks, encode_blocks, item_profiles, turned_profiles
+):
     """Fit a selector, or each of a union, on its rows.
 
     Parameters
@@ -98,12 +103,15 @@ def fit_selector(selector, rows, *, pre, peaks, encode_blocks, item_profiles):
     item_profiles : ItemProfiles or None
         None where the host does not score by inner products, or the neurons have no
         directions.
+    turned_profiles : ItemProfiles or None
+        The same of one standard deviation of every neuron.
 
     Returns
     -------
     fitted selector
     """
-    known = rows, pre, peaks, _encode_once(encode_blocks), item_profiles
+    encode = _encode_once(encode_blocks)
+    known = rows, pre, peaks, encode, item_profiles, turned_profiles
     if isinstance(selector, NeuronUnion):
         return selector.fit_each(lambda one: _fit_one(one, *known))
     return _fit_one(selector, *known)
@@ -122,10 +130,22 @@ def _encode_once(encode_blocks):
     return encode
 
 
-def _fit_one(selector, rows, pre, peaks, encode, item_profiles):
+def _fit_one(selector, rows, pre, peaks, encode, item_profiles, turned_profiles):
     (kind,) = row_kinds(selector)
     if kind == "rows":
-        return selector.fit(peaks[None, :])
+        known = {}
+        if getattr(selector, "needs_item_profiles", False):
+            if rows.item_target is None:
+                raise ValueError(
+                    "`selector` must compare head with tail items on the item side, "
+                    "where turning a neuron adds no fixed amount to a score; got "
+                    f"{selector!r}. Set score_func=cohens_d, or side='user'."
+                )
+            _require_profiles(selector, turned_profiles)
+            known = {
+                "item_profiles": turned_profiles, "item_target": rows.item_target,
+            }  # fmt: skip
+        return selector.fit(peaks[None, :], **known)
     if kind == "profiles":
         _, groups = rows.profiles
         seen = {"activations": peaks[None, :]}
@@ -134,14 +154,18 @@ def _fit_one(selector, rows, pre, peaks, encode, item_profiles):
     Z = encode(embeddings)
     known = {"feature_names": rows.feature_names}
     if getattr(selector, "needs_item_profiles", False):
-        if item_profiles is None:
-            raise ValueError(
-                "`selector` must score neurons by what they fire for: this host or "
-                "this probe has no inner products of directions and items; got "
-                f"{selector!r}. Use another score_func."
-            )
+        _require_profiles(selector, item_profiles)
         known["item_profiles"] = item_profiles
     return selector.fit(Z, features, **_read_by(selector, known))
+
+
+def _require_profiles(selector, item_profiles):
+    if item_profiles is None:
+        raise ValueError(
+            "`selector` must score neurons by what they fire for: this host or this "
+            "probe has no inner products of directions and items; got "
+            f"{selector!r}. Use another score_func."
+        )
 
 
 def _read_by(selector, params):

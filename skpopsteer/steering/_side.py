@@ -58,19 +58,19 @@ class SteeredSide:
             Item embeddings, whose inner products with directions are scores.
         """
         scales, real_peaks = _deviations_and_peaks(probe, rows)
-        pre, seen_peaks, directions = None, real_peaks, None
+        pre, seen_peaks, profiles, turned = None, real_peaks, None, None
         if selector_rows.profiles is not None:
             embeddings, groups = selector_rows.profiles
             pre, peaks = _pre_activations_and_peaks(probe, embeddings)
             seen_peaks = np.maximum(peaks, real_peaks)
-        if items is not None:
-            directions = getattr(probe, "decoder_weights_", None)
+        directions = getattr(probe, "decoder_weights_", None)
+        if items is not None and directions is not None:
+            profiles = ItemProfiles(directions, items)
+            turned = ItemProfiles(directions * scales[:, None], items)
         selector = fit_selector(
             selector, selector_rows, pre=pre, peaks=seen_peaks,
             encode_blocks=partial(_codes, probe),
-            item_profiles=None if directions is None else ItemProfiles(
-                directions, items
-            ),
+            item_profiles=profiles, turned_profiles=turned,
         )  # fmt: skip
         weights = getattr(selector, "steering_weights_", None)
         if weights is None:
@@ -82,7 +82,8 @@ class SteeredSide:
             if row_kinds(selector) != {"profiles"} or len(knobs_of(selector)) > 1:
                 raise ValueError(
                     "`shift_scale` must be 'real' unless a popularity selector is the "
-                    f"only knob; got {shift_scale!r}. Concepts have no two groups."
+                    f"only knob, and compares two groups; got {shift_scale!r}. Set "
+                    "shift_scale='real'."
                 )
             scales = _group_scales(pre, groups, weights, shift_scale)
         scales = scales.astype(np.float32)
@@ -140,6 +141,10 @@ class SteeredSide:
                 "`user_strength` must not be negative with rule='interpolate', where a "
                 f"strength is a share; got {factors.min():g}. Turn the knob itself."
             )
+        if rule == "add" and self._decodes_linearly(reconstruction):
+            # The same for every row, but for its factor: no code is needed.
+            way = (push * self.scales) @ self.probe.decoder_weights_
+            return rows + (way if factors is None else factors[:, None] * way)
         sparse = codes is None and self._shifts_sparsely(rule, reconstruction)
         held = _BLOCK_SHIFTED if sparse else _BLOCK_ACTIVATIONS
         step = max(1, held // len(push))
@@ -189,12 +194,20 @@ class SteeredSide:
             and not getattr(probe, "standardize_rows", False)
         )
 
+    def _decodes_linearly(self, reconstruction):
+        """Whether a change of activations is a change of rows, whatever the row."""
+        return (
+            reconstruction == "residual"
+            and getattr(self.probe, "decoder_weights_", None) is not None
+            and not getattr(self.probe, "standardize_rows", False)
+        )
+
     def _change(self, code, push, rule, rows):
         """Decode a difference of activations; the decoder's bias cancels."""
-        decoder = getattr(self.probe, "decoder_weights_", None)
-        if decoder is None or getattr(self.probe, "standardize_rows", False):
+        if not self._decodes_linearly("residual"):
             steered = RULES[rule](code, push, self.scales, self.peaks)
             return self._decode(steered, rows) - self._decode(code.active, rows)
+        decoder = self.probe.decoder_weights_
         if rule == "interpolate" and push.min() >= 0:
             return _blend(code.active, push, decoder)
         steered = RULES[rule](code, push, self.scales, self.peaks)
@@ -271,10 +284,11 @@ def _dense(Z):
 
 
 def _require_nonnegative(codes, rule):
-    if rule != "shift" and codes.active.min() < 0:
+    if rule not in ("shift", "add") and codes.active.min() < 0:
         raise ValueError(
-            "`rule` must be 'shift' for a probe whose activations can be negative; got "
-            f"{rule!r}. Scaling a negative activation down turns the neuron up."
+            "`rule` must be 'shift' for a probe whose activations can be negative, or "
+            f"'add'; got {rule!r}. Scaling a negative activation down turns the neuron "
+            "up."
         )
 
 

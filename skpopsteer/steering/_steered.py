@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
 from skpopsteer._spans import over_spans
+from skpopsteer._user_strength import niche_taste
 from skpopsteer._validation import check_interactions
 from skpopsteer.steering._fitting import (
     fit_item_side,
@@ -24,7 +25,6 @@ from skpopsteer.steering._fitting import (
 )
 from skpopsteer.steering._knobs import KnobMixin
 from skpopsteer.steering._rules import RULES
-from skpopsteer.steering._user_strength import niche_taste
 
 
 class SteeredRecommender(
@@ -57,13 +57,16 @@ class SteeredRecommender(
     rule : str, default="shift"
         What turning by t (strength times weight, positive upwards) does to a neuron.
         ``"shift"`` adds t deviations to its pre-activation, before ReLU and TopK
-        (PopSteer). The others need activations that are not negative. ``"scale"``
-        multiplies the activation by ``exp(t)``; ``"clamp"`` bounds it where it fires:
-        not above ``1 + t`` of its peak, or not below ``t`` of it; ``"interpolate"``
-        moves the share t of the activations of a row to the neurons that are turned up,
-        and takes the share t from those that are turned down, with the mass of the row
-        kept (From Knots to Knobs); ``"multiply"`` multiplies by ``1 + t``, so that -1
-        ablates (RecSAE); ``"hold"`` holds it at t of its peak in every row.
+        (PopSteer). ``"add"`` adds them to the activation itself, below 0 too, so that
+        every row moves by one and the same vector: the form that a selection in score
+        space reckons with. The others need activations that are not negative.
+        ``"scale"`` multiplies the activation by ``exp(t)``; ``"clamp"`` bounds it where
+        it fires: not above ``1 + t`` of its peak, or not below ``t`` of it;
+        ``"interpolate"`` moves the share t of the activations of a row to the neurons
+        that are turned up, and takes the share t from those that are turned down, with
+        the mass of the row kept (From Knots to Knobs); ``"multiply"`` multiplies by
+        ``1 + t``, so that -1 ablates (RecSAE); ``"hold"`` holds it at t of its peak in
+        every row.
     strength : float, default=1.0
         How far the knobs are turned; PopSteer's alpha (v2: alpha_pop). Of a popularity
         selector positive lowers popularity, negative raises it (surely for
@@ -71,7 +74,9 @@ class SteeredRecommender(
         a ``NeuronUnion`` are multiplied by it. In standard deviations of the
         pre-activation for ``rule="shift"``, for a neuron of weight 1; a share between 0
         and 1 for ``rule="interpolate"``. It does not carry over from one autoencoder to
-        another.
+        another, but for ``PopularityNeuronSelector("score_omp")`` with ``rule="add"``:
+        there it is in units of score per unit of log popularity, as that of a
+        ``PopularityPenaltyReranker``.
     unpopular_strength : float, default=None
         Strength for neurons of unpopular profiles (v2: alpha_unpop); None means
         `strength`.

@@ -238,7 +238,7 @@ HeldOut
             params = self._choose(base, users, search)
             model = fit_on(clone(base).set_params(**params), users)
         strength, self.reached_, self.floor_, curve = tune(model, users, search)
-        self.best_estimator_ = model.set_params(strength=strength)
+        self.best_estimator_ = model._set_strength(strength)
         self.best_strength_ = strength
         self.best_params_ = {**params, "strength": strength}
         self.best_score_, self.constraint_score_ = curve.measure(strength)

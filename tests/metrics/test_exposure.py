@@ -111,6 +111,23 @@ def test_tail_by_hand():
     assert_allclose(average_tail_items(LISTS, GROUPS), 2 / 3)
 
 
+def test_tail_items_count_from_so_many_exposures_on():
+    # Of the tail items 0 and 4, with 3 and 2 exposures, and 3 with none.
+    groups = np.array([-1, 1, 1, -1, -1])
+    depths = [tail_coverage(LISTS, groups, min_exposures=m) for m in (1, 2, 3, 4)]
+    assert_allclose(depths, [2 / 3, 2 / 3, 1 / 3, 0])
+    assert tail_coverage(LISTS, groups, k=1, min_exposures=2) == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)],
+)
+def test_exposures_are_counted_in_whole_lists(given, error):
+    with pytest.raises(error, match=r"^`min_exposures` must be a positive integer;"):
+        tail_coverage(LISTS, GROUPS, min_exposures=given)
+
+
 def test_mid_items_are_no_tail_items():
     assert tail_share([[1, 2]], GROUPS) == 0
     assert tail_coverage([[1, 2]], GROUPS) == 0

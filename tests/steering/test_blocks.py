@@ -15,7 +15,7 @@ from skpopsteer import (
 )
 from skpopsteer.steering import _blocks as blocks_module
 from skpopsteer.steering import steer_blocks
-from skpopsteer.steering._user_strength import EncodedUsers
+from skpopsteer.steering._encoded_users import EncodedUsers
 
 da = pytest.importorskip("dask.array")
 pa = pytest.importorskip("pyarrow")

@@ -16,7 +16,7 @@ from skpopsteer import (
 from skpopsteer.adapters import LayerOutput
 from skpopsteer.neurons import NeuronSubset, NeuronUnion, PopularityNeuronSelector
 from skpopsteer.steering import steered
-from skpopsteer.steering._user_strength import EncodedUsers
+from skpopsteer.steering._encoded_users import EncodedUsers
 
 PROBE = SparseAutoencoderProbe(32, k=4, max_iter=10, random_state=0)
 

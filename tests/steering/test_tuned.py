@@ -60,6 +60,23 @@ def test_a_target_is_hit_at_the_least_loss(host, split, make, target):
     assert tuned.best_score_ >= allowed.max() - 0.005
 
 
+@pytest.mark.parametrize(
+    "params",
+    [{"unpopular_strength": 0.1}, {"side": "both", "item_strength": 0.3}],
+    ids=["unpopular", "items"],
+)
+def test_further_strengths_keep_their_proportion_in_the_tuned_model(
+    host, split, params
+):
+    X, y = split
+    tuned = TunedSteeringCV(steered(host, **params), target=0.65, cv=2).fit(X, y)
+    share = get_scorer("tail_share@10")(tuned, X, y)
+    assert share == tuned.constraint_score_
+    (name, own) = list(params.items())[-1]
+    ratio = tuned.best_estimator_.get_params()[name] / own
+    assert ratio == pytest.approx(tuned.best_strength_)
+
+
 def test_the_lowest_gini_within_a_loss_of_accuracy(host, split):
     X, y = split
     tuned = TunedSteeringCV(

@@ -1,0 +1,1 @@
+"""Data, splits and trained hosts of the frontier table."""

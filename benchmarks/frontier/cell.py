@@ -1,0 +1,175 @@
+"""One split of one pair: every method tuned on validation, chosen, and tested."""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from frontier.judge import MEASURES, better
+from skpopsteer.topk import merge_lists
+
+__all__ = ["KEEP_TOP", "LEVELS", "Cell", "run_cell"]
+
+#: Shares of the host's NDCG that a list may cost.
+LEVELS = (0.99, 0.97, 0.95, 0.9, 0.8)
+#: The host's first items that stay.
+KEEP_TOP = (0, 2, 4, 5, 6, 7, 8, 9)
+#: Strengths go from the last that costs next to nothing to the first that costs more
+#: than anybody asks for.
+LEAST, MOST = 0.996, 0.74
+#: Users that find that range, and draws of users behind an interval.
+N_SCOUTS, N_DRAWS = 1_200, 100
+
+
+@dataclass
+class Cell:
+    """What one split of a pair gave.
+
+    Attributes
+    ----------
+    host : dict
+        The host's NDCG and measures on the test.
+    chosen : dict
+        ``(family, level, measure)`` to a dict: name of the setting, its figures on
+        validation, those on the test, and draws of the measure (n_draws,).
+    seconds : dict
+        Of every family.
+    """
+
+    host: dict
+    chosen: dict = field(default_factory=dict)
+    seconds: dict = field(default_factory=dict)
+
+    def to_dict(self):
+        """Return what JSON can hold; draws are cut to five digits."""
+        rows = []
+        for (family, level, measure), one in self.chosen.items():
+            row = {"family": family, "level": level, "measure": measure}
+            for name, value in one.items():
+                is_plain = isinstance(value, str | dict)
+                row[name] = value if is_plain else np.round(value, 5).tolist()
+            rows.append(row)
+        return {"host": self.host, "chosen": rows, "seconds": self.seconds}
+
+
+def run_cell(families, valid, test, seed):
+    """Tune, choose and test.
+
+    Parameters
+    ----------
+    families : dict of str to callable
+        Each returns a list of Variant.
+    valid, test : Judge
+    seed : int
+
+    Returns
+    -------
+    Cell
+    """
+    cell = Cell({"ndcg": test.base, **test.measure(test.own)})
+    rng = np.random.default_rng(seed)
+    n_users = len(valid.pool.items)
+    rows = np.sort(rng.permutation(n_users)[:N_SCOUTS])
+    scouts = valid if len(rows) == n_users else valid.cut(rows)
+    weights = rng.multinomial(n_users, np.full(n_users, 1 / n_users), N_DRAWS)
+    for family, fit in families.items():
+        start = time.perf_counter()
+        settings = tune(fit(), valid, scouts)
+        chosen = choose(settings)
+        judged = {}
+        for key, setting in chosen.items():
+            if id(setting) not in judged:
+                places = lists_of(setting, test)
+                judged[id(setting)] = (
+                    test.measure(places), draw(test, places, weights),
+                )  # fmt: skip
+            figures, draws = judged[id(setting)]
+            cell.chosen[(family, *key)] = {
+                "setting": setting["name"], "valid": setting["figures"],
+                "test": figures, "draws": draws[key[1]], "kept draws": draws["kept"],
+            }  # fmt: skip
+        cell.seconds[family] = time.perf_counter() - start
+    return cell
+
+
+def tune(variants, valid, scouts):
+    """Return all settings of a family with their figures on validation."""
+    settings = []
+    for variant in variants:
+        kept = KEEP_TOP if variant.keeps_top else (0,)
+        for strength in strengths_of(variant, scouts):
+            places = variant.places(valid, strength)
+            for n_kept in kept:
+                merged = keep(valid, places, n_kept)
+                name = f"{variant.name}, {strength:.4g}"
+                settings.append({
+                    "name": f"{name}, first {n_kept}" if n_kept else name,
+                    "variant": variant, "strength": strength, "kept": n_kept,
+                    "figures": valid.measure(merged),
+                })  # fmt: skip
+    own = valid.measure(valid.own)
+    return [{"name": "host", "variant": None, "figures": own}, *settings]
+
+
+def strengths_of(variant, scouts):
+    """Find the range of strengths worth trying, and spread some over it."""
+
+    def kept(strength):
+        places = variant.places(scouts, strength)
+        return scouts.ndcg(places) / scouts.base
+
+    if variant.most < np.inf:
+        return np.linspace(0, variant.most, variant.n_strengths + 1)[1:]
+    high = 1.0
+    while kept(high) > MOST and high < 1e6:
+        high *= 3
+    while kept(high) < MOST and high > 1e-9:
+        high /= 3
+    high *= 3
+    low = high / 10
+    while kept(low) < LEAST and low > high * 1e-4:
+        low /= 2.5
+    return np.geomspace(low, high, variant.n_strengths)
+
+
+def keep(judge, places, n_kept):
+    """Leave the host's first items where they are."""
+    return merge_lists(judge.own, places, n_kept) if n_kept else places
+
+
+def lists_of(setting, judge):
+    """Return the lists of a setting, by places in a judge's pool."""
+    if setting["variant"] is None:
+        return judge.own
+    places = setting["variant"].places(judge, setting["strength"])
+    return keep(judge, places, setting["kept"])
+
+
+def choose(settings):
+    """Return the best setting of every level and measure, by validation."""
+    chosen = {}
+    for level in LEVELS:
+        enough = [one for one in settings if one["figures"]["kept"] >= level]
+        # The host keeps all there is, and may be all there is.
+        enough = enough or settings[:1]
+        for measure in MEASURES:
+            sign = better(measure)
+            chosen[level, measure] = max(
+                enough, key=lambda one: sign * one["figures"][measure]
+            )
+    return chosen
+
+
+def draw(judge, places, weights):
+    """Return figures of draws of the users with replacement."""
+    items = judge.items(places)
+    held = items >= 0
+    rows = np.repeat(np.arange(len(items)), held.sum(axis=1))
+    shape = len(items), len(judge.tail)
+    listed = csr_array((np.ones(len(rows)), (rows, items[held])), shape=shape)
+    counts = weights @ listed
+    values = np.where(judge.judged, judge.per_user(places), 0.0)
+    own = np.where(judge.judged, judge.per_user(judge.own), 0.0)
+    kept = (weights @ values) / (weights @ own)
+    return {"kept": kept, **judge.of_counts(counts)}

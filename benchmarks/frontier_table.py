@@ -1,0 +1,96 @@
+"""The frontier of accuracy and exposure: every rival, every host, and slot pricing.
+
+Reads what ``make bench-hosts`` has stored. Every method is tuned on validation: for
+each share of the host's NDCG that may be lost and each measure, the setting with the
+best value on validation among those that keep to the share there is chosen, and its
+figures on the test are reported. Results of a split are kept in
+``output/frontier_cells``, where a method that has none yet is added, and the table is
+written to ``results/frontier.md``.
+
+``--only als-ml-1m sasrec`` does pairs whose names begin so, ``--report`` none.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+import time
+import warnings
+
+from frontier.cell import run_cell
+from frontier.families import make_families
+from frontier.judge import Judge
+from frontier.pairs import load_pair, path_of
+from frontier.report import report
+from frontier_hosts import PAIRS, SPLITS
+from joblib import Parallel, delayed
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CELLS = ROOT / "output" / "frontier_cells"
+RESULTS = ROOT / "benchmarks" / "results" / "frontier.md"
+#: Items of a row that every method chooses from.
+POOL_SIZE, POOL_SIZE_OF = 500, {"gowalla": 200}
+
+
+def run(host, data, split):
+    """Measure what is not measured yet of one split; store it whole or not at all."""
+    start = time.perf_counter()
+    pair = load_pair(host, data, split)
+    pool_size = min(POOL_SIZE_OF.get(data, POOL_SIZE), pair.n_items)
+    valid = Judge(pair, "valid", pool_size)
+    families = make_families(pair, valid, pool_size, split)
+    path = CELLS / f"{host}-{data}-{split}.json"
+    known = json.loads(path.read_text()) if path.is_file() else None
+    if known:
+        families = {n: fit for n, fit in families.items() if n not in known["seconds"]}
+    if families:
+        test = Judge(pair, "test", pool_size)
+        with warnings.catch_warnings():
+            # That published autoencoders lose accuracy is part of the result.
+            warnings.filterwarnings("ignore", message="`probe` must keep")
+            warnings.filterwarnings("ignore", message=".* of .* neurons never fire")
+            cell = run_cell(families, valid, test, split).to_dict()
+        if known:
+            cell["chosen"] += known["chosen"]
+            cell["seconds"] |= known["seconds"]
+        cell |= {
+            "host name": host, "data": data, "split": split, "users": len(valid.ids),
+            "items": pair.n_items, "pool": pool_size,
+        }  # fmt: skip
+        CELLS.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".part").write_text(json.dumps(cell))
+        os.replace(path.with_suffix(".part"), path)
+    seconds = time.perf_counter() - start
+    return f"{path.stem}: {len(families)} methods, {seconds:.0f} s"
+
+
+def wanted(only):
+    """Return the pairs and splits that are stored and asked for."""
+    for host, data in PAIRS:
+        for split in SPLITS:
+            name = f"{host}-{data}-{split}"
+            if name.startswith(only) and path_of(host, data, split).is_file():
+                yield host, data, split
+
+
+def main():
+    """Do what is wanted, two at a time, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME")
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    todo = [] if options.report else list(wanted(tuple(options.only)))
+    done = Parallel(options.jobs, return_as="generator_unordered", batch_size=1)(
+        delayed(run)(*one) for one in todo
+    )
+    for line in done:
+        print(line, flush=True)
+    cells = [json.loads(path.read_text()) for path in sorted(CELLS.glob("*.json"))]
+    RESULTS.write_text(report(cells))
+    print(f"Written: {RESULTS.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
