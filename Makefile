@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SKLEARN_VERSIONS ?= 1.6.1 1.7.2 1.8.0 1.9.1
 
-.PHONY: help install demo test lint format test-lenskit test-recbole test-rectools test-sklearn bench bench-hosts clean
+.PHONY: help install demo test lint format test-lenskit test-recbole test-rectools test-sklearn bench bench-hosts bench-frontier clean
 
 help:
 	@echo "make demo          train, wrap and steer a recommender on MovieLens"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-sklearn  run the estimator tests on scikit-learn $(SKLEARN_VERSIONS)"
 	@echo "make bench         measure what the benchmarks claim (hours)"
 	@echo "make bench-hosts   train the hosts of the frontier table (about an hour)"
+	@echo "make bench-frontier measure every method on those hosts (about an hour)"
 	@echo "make install       only make .venv, with what the demo needs"
 
 $(BIN)/python:
@@ -126,6 +127,9 @@ bench: $(VENV)/.installed
 bench-hosts: $(VENV)/.installed $(RECTOOLS)/.installed
 	$(PIP) -e ".[cornac,elsa]"
 	$(ONE_THREAD) $(BIN)/python benchmarks/frontier_hosts.py $(BENCH_ARGS)
+
+bench-frontier: $(VENV)/.installed
+	$(ONE_THREAD) $(BIN)/python benchmarks/frontier_table.py $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache

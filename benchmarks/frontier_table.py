@@ -7,7 +7,8 @@ figures on the test are reported. Results of a split are kept in
 ``output/frontier_cells``, where a method that has none yet is added, and the table is
 written to ``results/frontier.md``.
 
-``--only als-ml-1m sasrec`` does pairs whose names begin so, ``--report`` none.
+``--only als-ml-1m sasrec`` does pairs whose names begin so, ``--report`` none;
+``--again "slot pricing"`` measures a method anew.
 """
 
 import argparse
@@ -33,7 +34,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "frontier.md"
 POOL_SIZE, POOL_SIZE_OF = 500, {"gowalla": 200}
 
 
-def run(host, data, split):
+def run(host, data, split, again=()):
     """Measure what is not measured yet of one split; store it whole or not at all."""
     start = time.perf_counter()
     pair = load_pair(host, data, split)
@@ -43,6 +44,8 @@ def run(host, data, split):
     path = CELLS / f"{host}-{data}-{split}.json"
     known = json.loads(path.read_text()) if path.is_file() else None
     if known:
+        known["chosen"] = [r for r in known["chosen"] if r["family"] not in again]
+        known["seconds"] = {n: s for n, s in known["seconds"].items() if n not in again}
         families = {n: fit for n, fit in families.items() if n not in known["seconds"]}
     if families:
         test = Judge(pair, "test", pool_size)
@@ -79,11 +82,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--again", nargs="+", default=[], metavar="METHOD")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     todo = [] if options.report else list(wanted(tuple(options.only)))
     done = Parallel(options.jobs, return_as="generator_unordered", batch_size=1)(
-        delayed(run)(*one) for one in todo
+        delayed(run)(*one, options.again) for one in todo
     )
     for line in done:
         print(line, flush=True)

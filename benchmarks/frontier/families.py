@@ -161,14 +161,13 @@ def our_families(pair, judge, pool_size, seed):
             judge.host, pool_size=pool_size, strength=0.0, random_state=seed
         ).fit(pair.X_train, pair.y_valid, user_ids=judge.ids)
 
+    values = [(0.0, 1), (0.0, 5), (0.5, 1), (0.5, 5), (0.8, 1), (1.0, 1)]
     forms = [
-        {"tail_weight": weight, "min_exposures": floor}
-        for weight in (0.0, 0.5, 0.8, 1.0)
-        for floor in (1, 5)
-        # A slot is worth the same at any number of them where only the tail counts.
-        if floor == 1 or weight < 1
+        {"tail_weight": weight, "min_exposures": floor, "keep_top": kept}
+        for weight, floor in values
+        for kept in (0, 2, 5)
     ]
-    tables = [forms[0], forms[1], {"tail_weight": 0.8, "min_exposures": 1}]
+    tables = [form for form in forms if form["keep_top"] == 0][:2]
     return {
         "slot pricing": lambda: [
             Slots(label(form, None), model(), **form) for form in forms

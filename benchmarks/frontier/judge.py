@@ -1,5 +1,7 @@
 """Judge lists of a host's best items: NDCG, and four measures of exposure."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skpopsteer._pool import Pool, draw_pool
@@ -49,9 +51,12 @@ class Judge:
         U, seen, y = pair.part(name)
         if rows is not None:
             U, seen, y = U[rows], seen[rows], y[rows]
-        self.host, self.seen, self.y = host_of(U, pair), seen, y
+        # Histories are those of the training on both parts: what a method knows of a
+        # user is the same where it is tuned and where it is tested.
+        X = pair.X_train if rows is None else pair.X_train[rows]
+        self.host, self.X, self.y = host_of(U, pair), X, y
         self.ids = np.arange(len(U))
-        self.pool = draw_pool(self.host, seen, self.ids, pool_size)
+        self.pool = replace(draw_pool(self.host, seen, self.ids, pool_size), X=X)
         self.hits = np.concatenate([hits_of(self.pool[s], y[s]) for s in spans(len(U))])
         self.tail = PopularityGroups().label(item_popularity(pair.X_train)) == -1
         discounts = 1 / np.log2(np.arange(2, K + 2))
@@ -103,8 +108,8 @@ class Judge:
         """Return a judge of some of the users, which asks the host nothing again."""
         part = object.__new__(Judge)
         part.host, part.tail = self.host, self.tail
-        part.seen, part.y, part.ids = self.seen[rows], self.y[rows], self.ids[rows]
-        part.pool = Pool(self.pool.items[rows], self.pool.scores[rows], part.seen)
+        part.X, part.y, part.ids = self.X[rows], self.y[rows], self.ids[rows]
+        part.pool = Pool(self.pool.items[rows], self.pool.scores[rows], part.X)
         part.hits, part.judged = self.hits[rows], self.judged[rows]
         part._gain, part.own = self._gain[rows], self.own[rows]
         part.base = part.ndcg(part.own)

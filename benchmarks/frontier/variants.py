@@ -38,7 +38,7 @@ class Rule(Variant):
 
     def places(self, judge, strength):
         """Return the lists at a strength."""
-        turned, factors = self.model._turn(strength), self.model._per_row(judge.seen)
+        turned, factors = self.model._turn(strength), self.model._per_row(judge.X)
         pool = replace(judge.pool, factors=factors)
         found = [
             self.model._choose(pool[span], turned, K)[0]
@@ -53,7 +53,7 @@ class Allocated(Rule):
     def places(self, judge, strength):
         """Return the lists at a strength."""
         model = self.model
-        pool = replace(judge.pool, factors=model._per_row(judge.seen))
+        pool = replace(judge.pool, factors=model._per_row(judge.X))
         strengths = model._strengths(pool, model._turn(strength))
         return model._list_jointly(pool, strengths, K)
 
@@ -64,7 +64,7 @@ class Embedded(Variant):
     def places(self, judge, strength):
         """Return the lists at a strength."""
         model = self.model.with_host(judge.host)
-        vectors = model.export_embeddings(judge.seen, judge.ids, strength=strength)
+        vectors = model.export_embeddings(judge.X, judge.ids, strength=strength)
         U, V, bias = vectors.values()
         found = []
         for span in spans(len(U)):
@@ -85,7 +85,7 @@ class Slots(Variant):
     """Slot pricing, lists chosen jointly."""
 
     keeps_top = False
-    n_strengths = 20
+    n_strengths = 14
 
     def __init__(self, name, model, **params):
         super().__init__(name, copy.copy(model).set_params(**params))
@@ -93,15 +93,15 @@ class Slots(Variant):
     def market(self, judge):
         """Return the candidates of a judge's rows, made once for all variants."""
         made = judge.__dict__.setdefault("_markets", {})
-        calibrator = self.model.calibrator_
-        if id(calibrator) not in made:
+        key = id(self.model.calibrator_), self.model.keep_top
+        if key not in made:
             relevance = [
-                calibrator._relevance(judge.pool[span])
+                self.model.calibrator_._relevance(judge.pool[span])
                 for span in spans(len(judge.pool.items))
             ]
             relevance = np.concatenate(relevance)
-            made[id(calibrator)] = self.model._market(judge.pool, relevance, K)
-        return made[id(calibrator)]
+            made[key] = self.model._market(judge.pool, relevance, K)
+        return made[key]
 
     def places(self, judge, strength):
         """Return the lists at a strength."""

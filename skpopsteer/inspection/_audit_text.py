@@ -47,7 +47,9 @@ def as_text(audit):
             lines.insert(2, rule)
         parts += [*wrap(caption, _WIDTH), *lines, ""]
     for note in [*audit.notes_, audit.recommendation_]:
-        parts += wrap(note, _WIDTH)
+        # A number keeps its sign of per cent beside it.
+        lines = wrap(note.replace(" %", "\u00a0%"), _WIDTH)
+        parts += [line.replace("\u00a0", " ") for line in lines]
     return "\n".join(parts)
 
 

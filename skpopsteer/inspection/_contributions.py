@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skpopsteer.sae._standardize import row_statistics
+from skpopsteer.steering._rules import OFFSET
+from skpopsteer.steering._side import encode
 from skpopsteer.topk import forbid, merge_lists, top_k
 
 __all__ = ["PenalisedRow", "Source", "SourceNames", "SteeredRow"]
@@ -126,7 +128,14 @@ class SteeredRow:
             if error is not None:
                 sources.append(Source("user", -1))
                 parts.append(V.astype(np.float64) @ error.T)
-        if item_push is not None:
+        if item_push is not None and self.model.rule == OFFSET:
+            active = encode(self.model._side("item").probe, V).active
+            neurons = np.flatnonzero((active != 0).any(axis=0) & (item_push != 0))
+            sources += [Source("item", int(n)) for n in neurons]
+            parts.append(
+                self.factor * active[:, neurons].astype(np.float64) * item_push[neurons]
+            )
+        elif item_push is not None:
             # Items are displaced under the user as steered, as the model does.
             U = self.model._steer_users(self.encoded, user_push).astype(np.float64)
             neurons, delta, directions, error = self._decompose(
@@ -184,8 +193,10 @@ class SteeredRow:
         user_push, item_push = pushes
         if item_push is None:
             return user_push, None
-        V = self.model.recommender_.item_embeddings_
-        moved = self.model._side("item").move(
+        V, side = self.model.recommender_.item_embeddings_, self.model._side("item")
+        if self.model.rule == OFFSET:
+            return user_push, side.offsets(V, item_push, codes=self._item_codes(V))
+        moved = side.move(
             V, item_push, rule=self.model.rule,
             reconstruction=self.model.reconstruction, codes=self._item_codes(V),
         )  # fmt: skip

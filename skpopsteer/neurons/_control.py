@@ -83,7 +83,14 @@ class ControlSelector(EstimatorMixin, MetaEstimatorMixin, SelectorMixin, BaseEst
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self, Z, y=None, *, activations=None, feature_names=None, item_profiles=None
+        self,
+        Z,
+        y=None,
+        *,
+        activations=None,
+        feature_names=None,
+        item_profiles=None,
+        item_target=None,
     ):
         """Fit the selector, and draw the control of its weights.
 
@@ -98,6 +105,8 @@ class ControlSelector(EstimatorMixin, MetaEstimatorMixin, SelectorMixin, BaseEst
         feature_names : array-like of shape (n_concepts,), default=None
             Likewise.
         item_profiles : array-like of shape (n_neurons, n_items), default=None
+            Likewise.
+        item_target : array-like of shape (n_items,), default=None
             Likewise.
 
         Returns
@@ -115,6 +124,7 @@ class ControlSelector(EstimatorMixin, MetaEstimatorMixin, SelectorMixin, BaseEst
             "activations": activations,
             "feature_names": feature_names,
             "item_profiles": item_profiles,
+            "item_target": item_target,
         }
         selector = clone(self.selector)
         read = {

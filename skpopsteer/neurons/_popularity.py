@@ -99,7 +99,8 @@ class PopularityNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
     standard deviation of the neuron adds to the scores, which ``rule="add"`` does to
     the letter; the target is log popularity, so that strength s takes s times the
     fitted log popularity from every score: the unit of
-    :class:`~skpopsteer.rerankers.PopularityPenaltyReranker`. ``rule="shift"`` stops at
+    :class:`~skpopsteer.rerankers.PopularityPenaltyReranker`. On the item side a profile
+    is the activation on every item, for ``rule="offset"``. ``rule="shift"`` stops at
     0 and at the k largest: most of the neurons that would have to fall do not fire, and
     what is left of the fit is little.
 

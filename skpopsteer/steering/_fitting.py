@@ -114,7 +114,11 @@ def fit_item_side(model, features, rng):
     rows = np.ascontiguousarray(model.recommender_.item_embeddings_)
     probe = model.probe if model.item_probe is None else model.item_probe
     selector = model.selector if model.item_selector is None else model.item_selector
-    selector_rows = SelectorRows(profiles=(rows, model.item_groups_))
+    selector_rows = SelectorRows(
+        profiles=(rows, model.item_groups_),
+        item_target=_log_popularity(model.item_popularity_),
+        steers_items=True,
+    )
     if "users" in row_kinds(_or_default(selector)):
         raise ValueError(
             "`selector` must be fitted on items or profiles to steer the item side; "

@@ -11,6 +11,7 @@ from skpopsteer._user_strength import user_factors
 from skpopsteer.adapters._base import decode_into, encode_rows
 from skpopsteer.adapters._export import ExportMixin, bake
 from skpopsteer.steering._encoded_users import EncodedUsers
+from skpopsteer.steering._rules import OFFSET
 from skpopsteer.steering._shared import encode_users
 
 __all__ = ["KnobMixin", "check_user_knob"]
@@ -108,7 +109,8 @@ class KnobMixin(ExportMixin, PostHocMixin):
     def _turn(self, strength):
         """Return the push of the user neurons and the displacement of the items.
 
-        Either is None where that side is not steered, or not moved.
+        Either is None where that side is not steered, or not moved. With
+        ``rule="offset"`` the second is one number per item, which moves its score.
         """
         push, item_push = self._pushes(strength)
         return push, None if item_push is None else self._displace_items(item_push)
@@ -121,6 +123,11 @@ class KnobMixin(ExportMixin, PostHocMixin):
         knobs = None
         if isinstance(strength, Mapping):
             knobs, strength = strength, 1.0
+        if self.rule == OFFSET and self.side != "item":
+            raise ValueError(
+                "`side` must be 'item' with rule='offset', which adds activations of "
+                f"items to their scores; got {self.side!r}. Set side='item'."
+            )
         user, item = self._strengths(strength)
         return tuple(
             self._side(name).push(*strengths, self.rule, knobs)
@@ -151,6 +158,8 @@ class KnobMixin(ExportMixin, PostHocMixin):
 
     def _displace_items(self, push):
         side, V = self._side("item"), self.recommender_.item_embeddings_
+        if self.rule == OFFSET:
+            return side.offsets(V, push) if push.any() else None
         moved = side.move(V, push, rule=self.rule, reconstruction=self.reconstruction)
         return None if moved is V else moved - V
 
@@ -173,7 +182,9 @@ class KnobMixin(ExportMixin, PostHocMixin):
         U, displacement = encoded.steered, turned[1]
         decode_into(self.recommender_, out, U)
         if displacement is not None:
-            change, factors = U @ displacement.T, encoded.factors
+            change, factors = displacement, encoded.factors
+            if displacement.ndim == 2:
+                change = U @ displacement.T
             out += change if factors is None else factors[:, None] * change
 
     def _host_score_into(self, out, encoded):
@@ -181,5 +192,11 @@ class KnobMixin(ExportMixin, PostHocMixin):
 
     def _baked(self, encoded, turned):
         push, displacement = turned
-        U = self._steer_users(encoded, push)
-        return bake(self.recommender_, U, displacement, encoded.factors)
+        U, factors = self._steer_users(encoded, push), encoded.factors
+        if displacement is None or displacement.ndim == 2:
+            return bake(self.recommender_, U, displacement, factors)
+        U, V, bias = bake(self.recommender_, U)
+        if factors is None:
+            return U, V, displacement if bias is None else bias + displacement
+        # One more column: the factor of the user times the offset of the item.
+        return np.c_[U, factors], np.c_[V, displacement], bias

@@ -14,8 +14,9 @@ from skpopsteer._pool import draw_pool
 from skpopsteer._spans import over_spans
 from skpopsteer._validation import check_interactions, check_user_ids
 from skpopsteer.base import RecommenderMixin
+from skpopsteer.metrics import ndcg
 from skpopsteer.popularity import item_popularity
-from skpopsteer.steering._relevance_features import learn_features
+from skpopsteer.steering._relevance_features import COLUMNS, learn_features
 from skpopsteer.steering._relevance_rows import (
     draw_pools,
     held_out_rows,
@@ -24,6 +25,8 @@ from skpopsteer.steering._relevance_rows import (
 )
 from skpopsteer.topk import finite_top_k
 
+#: What log-odds fall by from a rank to the next at least, in float32 enough to tell.
+_TRIFLE = 1e-5
 #: Bins of the reliability curve.
 _BINS = 10
 
@@ -43,6 +46,11 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     estimator : classifier, default=None
         Anything with `predict_proba` (or `decision_function`) that takes
         `sample_weight`; None is ``LogisticRegression(solver="newton-cholesky")``.
+    features : {"auto", "all", "host"}, default="auto"
+        ``"host"`` reads the rank, the score and the length of the history, and keeps
+        the host's order; ``"all"`` popularity and taste too, which corrects a host that
+        was trained without care and costs a good one some accuracy; ``"auto"`` takes
+        what gives users it has not seen the more accurate lists.
     pool_size : int, default=500
         Items of the host's list that get a probability; all others get none.
     n_negatives : float, default=6
@@ -60,6 +68,8 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     recommender_ : estimator
         The fitted host.
+    features_ : {"all", "host"}
+        What is read.
     estimators_ : list of classifier
         One a group of users, trained on the others. Rows of ``recommend`` get the mean
         of their log-odds.
@@ -91,8 +101,9 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     hundred of the row, p the log popularity and s the log deviation of the item's
     score over users, n the log length of the history and t the mean log popularity in
     it, the log-odds are linear in r, z, n, p, s, t, rp, zp, zs, tp, np, nr, st, z², p²
-    and r². Items that were no hits are a sample, whose rate is added to the log-odds;
-    every item weighs 1 / (rank + 10).
+    and r²; with ``features="host"`` in r, z, n, nr, z² and r². Items that were no hits
+    are a sample, whose rate is added to the log-odds; every item weighs
+    1 / (rank + 10).
 
     ``fit`` holds the pools, O(n_users * pool_size), and a sample of their features.
     Where `y` has no hit in any pool, the host's order is kept and a warning says so.
@@ -126,6 +137,7 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     _parameter_constraints: dict = {  # noqa: RUF012
         "recommender": [HasMethods(["fit", "recommend"])],
         "estimator": [HasMethods(["fit"]), None],
+        "features": [StrOptions({"auto", "all", "host"})],
         "pool_size": [Interval(Integral, 1, None, closed="left")],
         "n_negatives": [Interval(Real, 0, None, closed="neither")],
         "cv": [Interval(Integral, 2, None, closed="left")],
@@ -139,6 +151,7 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
         recommender,
         *,
         estimator=None,
+        features="auto",
         pool_size=500,
         n_negatives=6,
         cv=5,
@@ -148,6 +161,7 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     ):
         self.recommender = recommender
         self.estimator = estimator
+        self.features = features
         self.pool_size = pool_size
         self.n_negatives = n_negatives
         self.cv = cv
@@ -195,12 +209,16 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
             hits.append(hits_of(pool, y[start : start + len(pool.items)]))
             start += len(pool.items)
         folds = self._fit_classifiers(pools, hits, X.shape[0])
-        probabilities = [
-            expit(self._cross_fitted(pool, fold)) * (pool.items >= 0)
-            for pool, fold in zip(pools, folds, strict=True)
-        ]
-        self._judge(pools, hits, probabilities)
-        return pools, probabilities
+        tried = {
+            name: self._all_cross_fitted(name, pools, folds) for name in self._fits
+        }
+        self.features_ = max(
+            tried, key=lambda name: self._accuracy(pools, tried[name], y)
+        )
+        self.estimators_ = self._fits.pop(self.features_)
+        del self._fits
+        self._judge(pools, hits, tried[self.features_])
+        return pools, tried[self.features_]
 
     def _fit_classifiers(self, pools, hits, n_users):
         """Fit a classifier a group of users; return the group of every row, by pool."""
@@ -212,17 +230,20 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
             pools, hits, self._features, self.n_negatives, rng
         )
         self._log_rate = float(np.log(rate))
-        self.estimators_ = []
-        for group in np.unique(fold):
-            others = fold[user] != group
-            if len(np.unique(hit[others])) == 2:
-                self.estimators_.append(
+        others = [fold[user] != group for group in np.unique(fold)]
+        names = ["all", "host"] if self.features == "auto" else [self.features]
+        if all(len(np.unique(hit[rows])) == 2 for rows in others):
+            self._fits = {
+                name: [
                     self._new_classifier().fit(
-                        F[others], hit[others], sample_weight=weight[others]
+                        F[rows][:, COLUMNS[name]], hit[rows], sample_weight=weight[rows]
                     )
-                )
-        if len(self.estimators_) < fold.max(initial=0) + 1:
-            self.estimators_ = []
+                    for rows in others
+                ]
+                for name in names
+            }
+        else:
+            self._fits = {names[-1]: []}
             # Where there is nothing to recommend there is nothing to warn of.
             if any((pool.items >= 0).any() for pool in pools):
                 warnings.warn(
@@ -232,6 +253,22 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
                 )
         ends = np.cumsum([len(pool.items) for pool in pools])
         return np.split(fold, ends[:-1])
+
+    def _all_cross_fitted(self, name, pools, folds):
+        """Return probabilities of all pools by classifiers that have not seen them."""
+        self.features_, self.estimators_ = name, self._fits[name]
+        return [
+            expit(self._cross_fitted(pool, fold)) * (pool.items >= 0)
+            for pool, fold in zip(pools, folds, strict=True)
+        ]
+
+    def _accuracy(self, pools, probabilities, y):
+        """Return the NDCG of lists by probability."""
+        lists = []
+        for pool, p in zip(pools, probabilities, strict=True):
+            order = np.argsort(-p, axis=1, kind="stable")[:, : self.n_recommendations]
+            lists.append(np.take_along_axis(pool.items, order, axis=1))
+        return ndcg(y, np.concatenate(lists)) if y.nnz else 0.0
 
     def _new_classifier(self):
         if self.estimator is None:
@@ -245,6 +282,11 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
         share = estimator.predict_proba(F)[:, 1]
         return logit(np.clip(share, 1e-7, 1 - 1e-7)) + self._log_rate
 
+    def _read(self, pool):
+        """Return the features that are read, a row an item."""
+        F = self._features.of(pool)[..., COLUMNS[self.features_]]
+        return F.reshape(-1, F.shape[-1])
+
     def _cross_fitted(self, pool, fold):
         """Return the log-odds of rows, each by the classifier that has not seen it."""
         if not self.estimators_:
@@ -253,10 +295,9 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
         for group, estimator in enumerate(self.estimators_):
             rows = np.flatnonzero(fold == group)
             if len(rows):
-                F = self._features.of(pool[rows])
-                found = self._log_odds(F.reshape(-1, F.shape[-1]), estimator)
+                found = self._log_odds(self._read(pool[rows]), estimator)
                 odds[rows] = found.reshape(len(rows), -1)
-        return odds
+        return self._in_order(odds)
 
     def _mean_log_odds(self, pool):
         """Return the log-odds (n_rows, m) of the items of a pool."""
@@ -266,10 +307,17 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
                 -np.log1p(np.arange(pool.items.shape[1], dtype=np.float64)) - 2.0,
                 pool.items.shape,
             )
-        F = self._features.of(pool)
-        flat = F.reshape(-1, F.shape[-1])
+        flat = self._read(pool)
         total = sum(self._log_odds(flat, one) for one in self.estimators_)
-        return (total / len(self.estimators_)).reshape(pool.items.shape)
+        return self._in_order((total / len(self.estimators_)).reshape(pool.items.shape))
+
+    def _in_order(self, odds):
+        """Let nothing be likelier than what the host puts before it, if it rules."""
+        if self.features_ != "host":
+            return odds
+        # A trifle less from rank to rank: equal probabilities would leave no order.
+        falling = np.minimum.accumulate(odds, axis=1)
+        return falling - _TRIFLE * np.arange(odds.shape[1])
 
     def _relevance(self, pool):
         """Return probabilities (n_rows, m) of the items of a pool, 0 where padded."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
+    "OFFSET",
     "RULES",
     "Codes",
     "add",
@@ -22,6 +23,10 @@ __all__ = [
     "scale",
     "shift",
 ]
+
+
+#: Not a rule of this kind: it leaves activations alone and adds them to scores.
+OFFSET = "offset"
 
 
 class Codes(NamedTuple):

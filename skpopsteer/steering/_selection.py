@@ -24,7 +24,9 @@ class SelectorRows:
         Items as users of one item, or real users; features are sparse, per row.
     feature_names : ndarray of shape (n_features,) or None
     item_target : ndarray of shape (n_items,) or None
-        What a selection in score space lowers: log popularity. None on the item side.
+        What a selection in score space lowers: log popularity.
+    steers_items : bool
+        Whether the rows that are steered are the items.
     """
 
     profiles: Any = None
@@ -32,6 +34,7 @@ class SelectorRows:
     users: Any = None
     feature_names: Any = None
     item_target: Any = None
+    steers_items: bool = False
 
 
 @dataclass
@@ -103,8 +106,9 @@ def fit_selector(
     item_profiles : ItemProfiles or None
         None where the host does not score by inner products, or the neurons have no
         directions.
-    turned_profiles : ItemProfiles or None
-        The same of one standard deviation of every neuron.
+    turned_profiles : ItemProfiles, sparse array or None
+        The same of one unit of turning: a standard deviation of the neurons of users,
+        and the activation of the neurons of items.
 
     Returns
     -------
@@ -135,12 +139,6 @@ def _fit_one(selector, rows, pre, peaks, encode, item_profiles, turned_profiles)
     if kind == "rows":
         known = {}
         if getattr(selector, "needs_item_profiles", False):
-            if rows.item_target is None:
-                raise ValueError(
-                    "`selector` must compare head with tail items on the item side, "
-                    "where turning a neuron adds no fixed amount to a score; got "
-                    f"{selector!r}. Set score_func=cohens_d, or side='user'."
-                )
             _require_profiles(selector, turned_profiles)
             known = {
                 "item_profiles": turned_profiles, "item_target": rows.item_target,

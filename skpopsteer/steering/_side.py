@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, vstack
 
 from skpopsteer.neurons._union import knobs_of
 from skpopsteer.steering._rules import RULES, Codes
@@ -67,6 +68,10 @@ class SteeredSide:
         if items is not None and directions is not None:
             profiles = ItemProfiles(directions, items)
             turned = ItemProfiles(directions * scales[:, None], items)
+        if selector_rows.steers_items:
+            # What `offsets` multiplies.
+            active = [csr_array(codes.active) for codes in _codes(probe, rows)]
+            turned = vstack(active, format="csr").T
         selector = fit_selector(
             selector, selector_rows, pre=pre, peaks=seen_peaks,
             encode_blocks=partial(_codes, probe),
@@ -171,6 +176,26 @@ class SteeredSide:
                     code, turned, rule, rows[block]
                 )
         return moved
+
+    def offsets(self, rows, push, *, codes=None):
+        """Return what is added to the scores of some items, for every user alike.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_items, d)
+            Item embeddings.
+        push : ndarray of shape (n_neurons,)
+            Of :meth:`push`.
+        codes : Codes, default=None
+            What :func:`encode` makes of the rows, where that is known.
+
+        Returns
+        -------
+        ndarray of shape (n_items,), dtype float32
+            ``activations @ push``.
+        """
+        blocks = _codes(self.probe, rows) if codes is None else [codes]
+        return np.concatenate([block.active @ push for block in blocks])
 
     def codes(self, rows):
         """Return the codes of some rows, or None where they would fill the memory."""

@@ -24,7 +24,7 @@ from skpopsteer.steering._fitting import (
     warn_of_pass_through,
 )
 from skpopsteer.steering._knobs import KnobMixin
-from skpopsteer.steering._rules import RULES
+from skpopsteer.steering._rules import OFFSET, RULES
 
 
 class SteeredRecommender(
@@ -66,7 +66,9 @@ class SteeredRecommender(
         that are turned up, and takes the share t from those that are turned down, with
         the mass of the row kept (From Knots to Knobs); ``"multiply"`` multiplies by
         ``1 + t``, so that -1 ablates (RecSAE); ``"hold"`` holds it at t of its peak in
-        every row.
+        every row. ``"offset"``, for ``side="item"``, leaves embeddings alone, whatever
+        `reconstruction` says, and adds t times its activation to the score of an item,
+        for every user: a penalty on what the neurons of items tell of popularity.
     strength : float, default=1.0
         How far the knobs are turned; PopSteer's alpha (v2: alpha_pop). Of a popularity
         selector positive lowers popularity, negative raises it (surely for
@@ -74,9 +76,9 @@ class SteeredRecommender(
         a ``NeuronUnion`` are multiplied by it. In standard deviations of the
         pre-activation for ``rule="shift"``, for a neuron of weight 1; a share between 0
         and 1 for ``rule="interpolate"``. It does not carry over from one autoencoder to
-        another, but for ``PopularityNeuronSelector("score_omp")`` with ``rule="add"``:
-        there it is in units of score per unit of log popularity, as that of a
-        ``PopularityPenaltyReranker``.
+        another, but for ``PopularityNeuronSelector("score_omp")`` with ``rule="add"``
+        or ``"offset"``: there it is in units of score per unit of log popularity, as
+        that of a ``PopularityPenaltyReranker``.
     unpopular_strength : float, default=None
         Strength for neurons of unpopular profiles (v2: alpha_unpop); None means
         `strength`.
@@ -191,7 +193,7 @@ class SteeredRecommender(
         "recommender": [HasMethods(["fit"])],
         "probe": [HasMethods(["fit", "transform", "inverse_transform"]), None],
         "selector": [HasMethods(["fit"]), None],
-        "rule": [StrOptions(set(RULES))],
+        "rule": [StrOptions({*RULES, OFFSET})],
         "strength": [Interval(Real, None, None, closed="neither")],
         "unpopular_strength": [Interval(Real, None, None, closed="neither"), None],
         "side": [StrOptions({"user", "item", "both"})],

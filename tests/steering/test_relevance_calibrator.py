@@ -16,7 +16,7 @@ from skpopsteer._pool import draw_pool
 from skpopsteer.datasets import make_interactions
 from skpopsteer.metrics import ndcg
 from skpopsteer.model_selection import HeldOut, hide_interactions
-from skpopsteer.steering._relevance_features import N_FEATURES
+from skpopsteer.steering._relevance_features import COLUMNS, N_FEATURES
 from skpopsteer.steering._relevance_rows import draw_pools, hits_of, sample_rows
 
 
@@ -71,6 +71,26 @@ def test_lists_are_the_pool_by_probability(model, host, data):
 def test_lists_are_as_accurate_as_the_hosts_or_more(model, host, data):
     X, y = data
     assert ndcg(y, model.recommend(X)) > 0.99 * ndcg(y, host.recommend(X))
+
+
+def test_the_features_are_those_with_the_more_accurate_lists(host, data):
+    X, y = data
+    kept = {}
+    for name in ("all", "host"):
+        model = RelevanceCalibrator(host, features=name, pool_size=60, random_state=0)
+        pools, p = model._fit_pools(X, y, None)
+        assert model.features_ == name
+        kept[name] = model._accuracy(pools, p, y)
+    auto = RelevanceCalibrator(host, pool_size=60, random_state=0).fit(X, y)
+    assert auto.features_ == max(kept, key=kept.get)
+
+
+def test_features_of_the_host_keep_its_order(host, data):
+    X, y = data
+    model = RelevanceCalibrator(host, features="host", pool_size=60, random_state=0)
+    lists, own = model.fit(X, y).recommend(X), host.recommend(X)
+    assert np.array_equal(lists, own)
+    assert model.brier_score_ < model.brier_reference_
 
 
 def test_the_score_may_be_a_logit(model, data):
@@ -130,9 +150,12 @@ def test_the_rows_of_a_fold_do_not_reach_its_own_probabilities(host, data):
     )
     fold = rng.permutation(600) % 3
     F = model._features.of(draw_pool(host, X, None, 60))
+    F = F[..., COLUMNS[model.features_]]
     for group, estimator in enumerate(model.estimators_):
         rows = np.flatnonzero(fold == group)[:3]
-        odds = model._log_odds(F[rows].reshape(-1, N_FEATURES), estimator)
+        odds = model._log_odds(F[rows].reshape(-1, F.shape[-1]), estimator)
+        if model.features_ == "host":
+            odds = model._in_order(odds.reshape(len(rows), -1)).ravel()
         np.testing.assert_allclose(
             found[0][rows].ravel(), 1 / (1 + np.exp(-odds)), rtol=1e-5
         )

@@ -293,12 +293,6 @@ def test_a_probe_without_directions_has_no_score_space(host, data):
         steer(host, data.X, probe=Wrapped())
 
 
-@pytest.mark.parametrize("side", ["item", "both"])
-def test_the_item_side_has_no_score_space(host, data, side):
-    with pytest.raises(ValueError, match=r"^`selector` must compare head with tail it"):
-        steer(host, data.X, side=side)
-
-
 @pytest.mark.parametrize("scale", ["own", "opposite"])
 def test_there_are_no_groups_to_take_deviations_over(host, data, scale):
     with pytest.raises(ValueError, match=r"^`shift_scale` must be 'real' unless"):

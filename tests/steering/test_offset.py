@@ -1,0 +1,159 @@
+"""Scores that lose what the neurons of the items tell of popularity."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import TruncatedSVD
+
+from skpopsteer import SparseAutoencoderProbe, SteeredRecommender, as_recommender
+from skpopsteer.adapters import ArrayRecommender
+from skpopsteer.datasets import make_interactions
+from skpopsteer.inspection import explain_changes
+from skpopsteer.inspection._contributions import SteeredRow
+from skpopsteer.neurons import NeuronSubset, PopularityNeuronSelector
+
+PROBE = SparseAutoencoderProbe(64, k=8, max_iter=40, random_state=0)
+STRENGTH = 0.05
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_interactions(400, 150, n_concepts=5, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def host(data):
+    return as_recommender(TruncatedSVD(12, random_state=0).fit(data.X))
+
+
+def steer(host, X, selector=None, *, user_ids=None, **params):
+    selector = selector or PopularityNeuronSelector("score_omp")
+    params = {
+        "probe": PROBE, "side": "item", "rule": "offset", "strength": STRENGTH,
+    } | params  # fmt: skip
+    model = SteeredRecommender(host, selector=selector, random_state=0, **params)
+    return model.fit(X, user_ids=user_ids)
+
+
+@pytest.fixture(scope="module")
+def model(host, data):
+    return steer(host, data.X)
+
+
+def change(model, X):
+    changes = model.decision_function(X).astype(float)
+    return changes - model.recommender_.decision_function(X)
+
+
+def test_every_user_loses_the_fitted_popularity(model, host, data):
+    log_popularity = np.log(np.maximum(model.item_popularity_, 1.0))
+    selector = model.item_selector_
+    Z = model.item_probe_.transform(host.item_embeddings_).astype(float)
+    fitted = Z @ selector.steering_weights_
+    changes = change(model, data.X)
+    np.testing.assert_allclose(
+        changes, np.tile(-STRENGTH * fitted, (400, 1)), atol=1e-5
+    )
+    correlation = np.corrcoef(changes[0], -log_popularity)[0, 1]
+    assert selector.target_r2_ > 0.85
+    assert correlation == pytest.approx(np.sqrt(selector.target_r2_), abs=1e-4)
+
+
+def test_it_reaches_a_target_that_a_direction_cannot(data):
+    # Popularity sits in the lengths of the items, whose directions are balanced.
+    rng = np.random.default_rng(0)
+    V = rng.normal(size=(150, 12))
+    popularity = rng.permutation(np.geomspace(1, 400, 150))
+    V *= (np.log(popularity + 1) / np.linalg.norm(V, axis=1))[:, None]
+    host = as_recommender(ArrayRecommender(rng.normal(size=(400, 12)), V))
+    # A code of a unit that fires with the length, whatever the direction.
+    probe = SparseAutoencoderProbe(64, k=8, max_iter=200, random_state=0)
+    selector = PopularityNeuronSelector("score_omp", n_neurons_to_select=40)
+    reached = {
+        side: SteeredRecommender(
+            host, probe=probe, selector=selector, side=side, random_state=0
+        )
+        .fit(data.X, item_popularity=popularity)
+        ._side(side)
+        .selector.target_r2_
+        for side in ("user", "item")
+    }
+    assert reached["user"] < 0.3
+    assert reached["item"] > reached["user"] + 0.3
+
+
+def test_embeddings_stay_and_strength_0_is_the_host(model, host, data):
+    np.testing.assert_array_equal(model.transform(data.X), host.encode_users(data.X))
+    own = host.recommend(data.X)
+    np.testing.assert_array_equal(model.recommend(data.X, strength=0), own)
+    assert (model.predict(data.X) != own).any()
+    replaced = steer(host, data.X, reconstruction="replace")
+    np.testing.assert_array_equal(replaced.predict(data.X), model.predict(data.X))
+
+
+@pytest.mark.parametrize("personal", [False, True])
+def test_the_vectors_give_the_lists(host, data, personal):
+    factors = np.linspace(0, 3, 400).astype(np.float32)
+    model = steer(host, data.X, user_strength=(lambda X: factors) if personal else None)
+    vectors = model.export_embeddings(data.X)
+    assert vectors.user_embeddings.shape == (400, 12 + personal)
+    scores = vectors.user_embeddings @ vectors.item_embeddings.T
+    if vectors.item_bias is not None:
+        scores = scores + vectors.item_bias
+    np.testing.assert_allclose(scores, model.decision_function(data.X), atol=1e-4)
+    expected = factors[:, None] if personal else np.ones((400, 1))
+    one = change(steer(host, data.X), data.X)
+    np.testing.assert_allclose(change(model, data.X), expected * one, atol=1e-4)
+
+
+def test_a_bias_of_the_host_is_kept(host, data):
+    bias = np.linspace(-1, 1, 150).astype(np.float32)
+    U = host.encode_users(data.X)
+    biased = as_recommender((U, host.item_embeddings_, bias))
+    ids = np.arange(400)
+    model = steer(biased, data.X, user_ids=ids)
+    vectors = model.export_embeddings(data.X, ids)
+    scores = vectors.user_embeddings @ vectors.item_embeddings.T + vectors.item_bias
+    expected = model.decision_function(data.X, user_ids=ids)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert np.abs(vectors.item_bias - bias).max() > 0.01
+
+
+def test_new_items_are_told_by_their_embeddings(model, host, data):
+    popular = int(np.argmax(model.item_popularity_))
+    V = np.vstack([host.item_embeddings_, host.item_embeddings_[[popular]]])
+    grown = model.with_host(as_recommender(ArrayRecommender(None, V)))
+    push = model._pushes(None)[1]
+    offsets = grown._displace_items(push)
+    # Nobody has used it yet, and it pays what the item it looks like pays.
+    assert grown.item_popularity_[-1] == 0
+    assert offsets[-1] == pytest.approx(offsets[popular], rel=1e-5)
+    assert offsets[popular] < np.median(offsets)
+
+
+def test_what_changed_is_explained_by_the_neurons(model, data):
+    lists, own = model.predict(data.X), model.recommend(data.X, strength=0)
+    user = int(np.flatnonzero((np.sort(lists) != np.sort(own)).any(axis=1))[0])
+    row = model._encode(data.X[[user]], None)
+    steered = SteeredRow(model, row, data.X[[user]], model._pushes(None))
+    items = np.arange(150)
+    sources, parts = steered.contributions(items)
+    np.testing.assert_allclose(
+        parts.sum(axis=1), change(model, data.X)[user], atol=1e-5
+    )
+    assert {source.side for source in sources} == {"item"}
+    np.testing.assert_array_equal(steered.list_of(steered.pushes, 10), lists[user])
+    assert explain_changes(model, data.X[[user]])
+
+
+def test_any_knob_may_be_an_offset(host, data):
+    model = steer(host, data.X, NeuronSubset({3: 1.0}), strength=0.5)
+    Z = model.item_probe_.transform(host.item_embeddings_)
+    np.testing.assert_allclose(
+        change(model, data.X), np.tile(0.5 * Z[:, 3], (400, 1)), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("side", ["user", "both"])
+def test_only_items_have_offsets(host, data, side):
+    with pytest.raises(ValueError, match=r"^`side` must be 'item' with rule='offset'"):
+        steer(host, data.X, side=side).predict(data.X)
