@@ -3,11 +3,13 @@
 import numpy as np
 
 from skpopsteer.inspection import _plotting
+from skpopsteer.inspection._audit_channels import BIAS, DIRECTION, LENGTH, NEURONS
 
 __all__ = ["draw"]
 
 _FONT_SIZE = 8
 _HEIGHT = 0.36
+_CHANNELS = [BIAS, LENGTH, DIRECTION, NEURONS]
 
 
 def draw(audit, ax):
@@ -73,7 +75,12 @@ def _draw_levers(ax, audit):
         ax.axvline(level, color=_plotting.GREY, linewidth=0.7, linestyle=":", zorder=1)
     # What is below the lowest level is nobody's choice, nor is less tail.
     lowest = min(audit.levels_) - 0.05
-    for number, (name, curve) in enumerate(audit.curves_.items()):
+    yardsticks = [name for name, curve in audit.curves_.items() if not curve.channel]
+    for name, curve in audit.curves_.items():
+        # A lever looks the same whatever others the host has.
+        places = _CHANNELS if curve.channel else yardsticks
+        number = places.index(curve.channel or name)
+        number += 0 if curve.channel else len(_CHANNELS)
         style = _plotting.style_of(number)
         shown = (curve.kept >= lowest) & (curve.tail_share >= audit.tail_share_)
         kept, tail = _frontier(curve.kept[shown], curve.tail_share[shown])

@@ -183,9 +183,9 @@ def _beyond(audit):
     if audit.accuracy_ is None:
         return (
             "Pass held-out items as `y` to see the cost in accuracy; with them "
-            f"{pricing}, goes further than any lever."
+            f"{pricing}, usually goes further."
         )
-    return f"With held-out items, as here, {pricing}, goes further than any lever."
+    return f"With held-out items, as here, {pricing}, usually goes further."
 
 
 def _with_number(channel):

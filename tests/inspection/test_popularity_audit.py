@@ -205,8 +205,8 @@ def test_the_lever_that_brings_most_need_not_turn_where_popularity_is():
         "log popularity); the item bias carries some of it (0.45). Yet what brings "
         "most tail is the item bias: ItemBiasReranker at strength 0.5 takes the tail "
         "share from 0.100 to 0.200 and keeps 96 % of NDCG@10. With held-out items, as "
-        "here, SlotPricingRecommender, which turns no channel and prices slots, goes "
-        "further than any lever."
+        "here, SlotPricingRecommender, which turns no channel and prices slots, "
+        "usually goes further."
     )
 
 
@@ -476,6 +476,18 @@ def test_neurons_may_be_fitted_here_and_come_from_a_search(host, split, steered)
     search = TunedSteeringCV(steered, within=0.1, cv="prefit").fit(*split)
     audit = PopularityAudit(host, steered=search, random_state=0).fit(*split)
     assert audit.levers_["SteeredRecommender"] is search.best_estimator_
+
+
+def test_neurons_of_the_default_know_the_groups_and_the_seed(interactions):
+    X = csr_array(interactions[:60, :40])
+    small = as_recommender(TruncatedSVD(4, random_state=0).fit(X))
+    groups = PopularityGroups("count", tail=0.5)
+    audit = PopularityAudit(small, groups=groups, levels=0.9, random_state=0).fit(X)
+    neurons = audit.levers_["SteeredRecommender"]
+    assert neurons.groups == groups
+    assert neurons.probe_.decoder_weights_.shape == (1024, 4)
+    assert [one.name for one in audit.channels_][-2:] == ["neurons", "mean score"]
+    np.testing.assert_array_equal(audit.item_groups_, neurons.item_groups_)
 
 
 def test_neurons_of_another_host_or_of_no_steering_are_refused(host, split, steered):
