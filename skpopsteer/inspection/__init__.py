@@ -11,6 +11,7 @@ from skpopsteer.inspection._list_change import ListChange
 from skpopsteer.inspection._popularity_audit import PopularityAudit
 from skpopsteer.inspection._popularity_lift import PopularityLiftDisplay
 from skpopsteer.inspection._price_explanation import PriceExplanation, explain_prices
+from skpopsteer.inspection._reliability import ReliabilityDisplay
 from skpopsteer.inspection._specificity import steering_specificity
 from skpopsteer.inspection._specificity_table import Specificity
 from skpopsteer.inspection._tradeoff import TradeOffDisplay
@@ -25,6 +26,7 @@ __all__ = [
     "PopularityAudit",
     "PopularityLiftDisplay",
     "PriceExplanation",
+    "ReliabilityDisplay",
     "Specificity",
     "TradeOffDisplay",
     "ablate_neurons",
