@@ -7,6 +7,7 @@ from sklearn.base import clone
 from frontier.variants import Allocated, Embedded, Priced, Rule, Slots
 from skpopsteer import (
     GradientPopularityAdjuster,
+    PopularityNeuronSelector,
     SlotPricingRecommender,
     SparseAutoencoderProbe,
     SteeredRecommender,
@@ -149,7 +150,25 @@ def neuron_families(pair, judge, seed):
             for whose in (None, "profile")
         ]
 
-    return {"PopSteer": published, "neurons by effect size": by_effect_size}
+    def in_score_space():
+        forms = [{"rule": "add"}, {"rule": "offset", "side": "item"}]
+        return [
+            Embedded(
+                label({"rule": form["rule"]}, whose),
+                SteeredRecommender(
+                    host, probe=probe, selector=PopularityNeuronSelector("score_omp"),
+                    user_strength=whose, random_state=seed, **form,
+                ).fit(X, user_ids=ids),
+            )
+            for form in forms
+            for whose in (None, "profile")
+        ]  # fmt: skip
+
+    return {
+        "PopSteer": published,
+        "neurons by effect size": by_effect_size,
+        "neurons in score space": in_score_space,
+    }
 
 
 def our_families(pair, judge, pool_size, seed):
