@@ -127,8 +127,10 @@ def strengths_of(variant, scouts):
     while kept(high) < MOST and high > 1e-9:
         high /= 3
     high *= 3
+    # A method may cost something before it is turned at all.
+    least = min(LEAST, kept(high * 1e-6) - 0.003)
     low = high / 10
-    while kept(low) < LEAST and low > high * 1e-4:
+    while kept(low) < least and low > high * 1e-4:
         low /= 2.5
     return np.geomspace(low, high, variant.n_strengths)
 

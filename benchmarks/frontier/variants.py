@@ -85,7 +85,7 @@ class Slots(Variant):
     """Slot pricing, lists chosen jointly."""
 
     keeps_top = False
-    n_strengths = 14
+    n_strengths = 24
 
     def __init__(self, name, model, **params):
         super().__init__(name, copy.copy(model).set_params(**params))
