@@ -13,8 +13,14 @@ import numpy as np
 
 __all__ = ["exposure_step", "pass_over", "price_lists", "value_of"]
 
-# Warnings of a cache folder that cannot be written to are numba's own to give.
-_compiled = numba.njit(cache=True, nogil=True)
+
+def _compiled(function):
+    """Compile a function, and keep it on disk where that can be."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        # No folder can be written to, as in a container that is read-only.
+        return numba.njit(nogil=True)(function)
 
 
 @_compiled

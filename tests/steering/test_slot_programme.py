@@ -1,6 +1,8 @@
 """The programme against brute force, and the objective that never falls."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -135,3 +137,14 @@ def test_a_sample_of_a_market_keeps_its_rows_together():
         assert np.array_equal(market.gains[row], gains)
         assert np.array_equal(market.kept[row], kept)
     assert market.sample(40, np.random.default_rng(0)) is market
+
+
+def test_it_compiles_where_no_folder_can_be_written_to():
+    code = (
+        "import numba.core.caching as c; c.CacheImpl._locator_classes = []; "
+        "import numba, pytest; f = lambda: 1; "
+        "pytest.raises(RuntimeError, numba.njit(cache=True), f); "
+        "from skpopsteer.steering._slot_programme import exposure_step; "
+        "assert abs(exposure_step(0.0, 1, 1.0) - 0.6931471805599453) < 1e-12"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
