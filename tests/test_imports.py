@@ -15,7 +15,7 @@ LAYERS = [
     {"_validation"},
     {"_user_strength", "topk", "popularity", "metrics"},
     {"base"},
-    {"_post_hoc"},
+    {"_post_hoc", "_profiles"},
     {"_pool"},
     {"adapters", "sae", "neurons", "datasets", "model_selection"},
     {"steering", "rerankers"},

@@ -4,9 +4,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skpopsteer._compat import HasMethods, StrOptions
+from skpopsteer._profiles import encode_twins, extreme_users
 from skpopsteer.adapters._base import decode_into
 from skpopsteer.adapters._export import bake
-from skpopsteer.popularity import PopularityGroups, synthetic_profiles
+from skpopsteer.popularity import PopularityGroups
 from skpopsteer.rerankers._score_rule import (
     SCORE_RULE_CONSTRAINTS,
     ScoreRule,
@@ -14,11 +15,6 @@ from skpopsteer.rerankers._score_rule import (
     of_rows,
     scores_by_products,
 )
-
-#: Twins a group at least and at the most, as steering takes them.
-_N_PROFILES = 2_048, 20_480
-#: Share of users in each group of real profiles.
-_REAL_SHARE = 0.1
 
 
 class DifferenceOfMeansReranker(ScoreRule):
@@ -159,35 +155,16 @@ class DifferenceOfMeansReranker(ScoreRule):
         groups = self.groups or PopularityGroups()
         self.item_groups_ = groups.label(self.item_popularity_)
         if self.profiles == "real":
-            users, side = _extreme_users(X, self.item_popularity_)
+            users, side = extreme_users(X, self.item_popularity_)
             ids = None if user_ids is None else user_ids[users]
             embeddings = host.encode_users(X[users], ids)
         else:
-            embeddings, side = self._encode_twins(X)
+            rng = check_random_state(self.random_state)
+            embeddings, side = encode_twins(host, X, self.item_groups_, rng)
         popular, unpopular = (
             embeddings[side == sign].mean(axis=0, dtype=np.float64) for sign in (1, -1)
         )
         self.direction_ = (popular - unpopular).astype(np.float32)
-
-    def _encode_twins(self, X):
-        host = self.recommender_
-        if not host.folds_in:
-            raise ValueError(
-                "`profiles` must be 'real' for a host that only looks users up; got "
-                "'synthetic'. Synthetic users have no trained vectors."
-            )
-        as_sequences = hasattr(host, "encode_sequences")
-        twins, side = synthetic_profiles(
-            X,
-            self.item_groups_,
-            n_profiles=int(np.clip(X.shape[0], *_N_PROFILES)),
-            # Only v2 cuts histories, which a host does by itself.
-            version="v1",
-            as_sequences=as_sequences,
-            random_state=check_random_state(self.random_state),
-        )
-        encode = host.encode_sequences if as_sequences else host.encode_users
-        return encode(twins), side
 
     def _describe_items(self):
         self._item_shift = None
@@ -222,34 +199,3 @@ class DifferenceOfMeansReranker(ScoreRule):
 
     def _baked(self, encoded, turned):
         return bake(self.recommender_, self._shift(encoded, turned))
-
-
-def _extreme_users(X, popularity):
-    """Return the users with the most and the least popular histories.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items)
-    popularity : ndarray of shape (n_items,)
-
-    Returns
-    -------
-    users : ndarray of shape (n,)
-        A tenth of those with a history, by the mean popularity of its items, and
-        another tenth.
-    side : ndarray of shape (n,)
-        1 for those of popular, -1 for those of unpopular histories.
-    """
-    lengths = np.diff(X.indptr)
-    users = np.flatnonzero(lengths)
-    if len(users) < 2:
-        raise ValueError(
-            "`X` must hold at least 2 users with interactions for profiles='real'; got "
-            f"{len(users)} (n_samples = {X.shape[0]}). Use profiles='synthetic'."
-        )
-    held = X[users]
-    sums = np.add.reduceat(popularity[held.indices], held.indptr[:-1])
-    order = users[np.argsort(-sums / lengths[users], kind="stable")]
-    size = max(1, round(_REAL_SHARE * len(users)))
-    sides = np.repeat([1, -1], size)
-    return np.concatenate([order[:size], order[-size:]]), sides

@@ -3,16 +3,12 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from skpopsteer.popularity import synthetic_profiles
+from skpopsteer._profiles import encode_twins, extreme_users
 
 __all__ = ["encode_profiles", "encode_training_rows", "sub_histories"]
 
 #: Fewer embeddings than this train a dictionary badly; sub-histories make up for it.
 MIN_TRAINING_ROWS = 8_192
-#: Twins a group at the most: means and deviations have settled long before.
-MAX_PROFILES = 20_480
-#: Share of users in each group of real profiles (PopSteer's LightGCN variant).
-_REAL_SHARE = 0.1
 
 
 def encode_training_rows(host, X, rows, rng):
@@ -92,40 +88,6 @@ def encode_profiles(host, X, rows, popularity, groups, kind, rng):
         +1 popular, -1 unpopular.
     """
     if kind == "real":
-        return _real_groups(X, rows, popularity)
-    if not host.folds_in:
-        raise ValueError(
-            "`profiles` must be 'real' for a host that only looks users up; got "
-            "'synthetic'. Synthetic users have no trained vectors."
-        )
-    as_sequences = hasattr(host, "encode_sequences")
-    profiles, profile_groups = synthetic_profiles(
-        X,
-        groups,
-        n_profiles=int(np.clip(X.shape[0], 2_048, MAX_PROFILES)),
-        # The versions draw alike; only v2 cuts histories, which a host does by itself.
-        version="v1",
-        as_sequences=as_sequences,
-        random_state=int(rng.integers(np.iinfo(np.int32).max)),
-    )
-    encode = host.encode_sequences if as_sequences else host.encode_users
-    return encode(profiles), profile_groups
-
-
-def _real_groups(X, rows, popularity):
-    lengths = np.diff(X.indptr)
-    users = np.flatnonzero(lengths)
-    size = max(1, round(_REAL_SHARE * len(users)))
-    if len(users) < 2:
-        raise ValueError(
-            "`X` must hold at least 2 users with interactions for profiles='real'; got "
-            f"{len(users)} (n_samples = {X.shape[0]}). Use profiles='synthetic'."
-        )
-    sums = np.bincount(
-        np.repeat(np.arange(len(lengths)), lengths),
-        weights=popularity[X.indices],
-        minlength=len(lengths),
-    )
-    order = users[np.argsort(-sums[users] / lengths[users], kind="stable")]
-    chosen = np.concatenate([order[:size], order[-size:]])
-    return rows[chosen], np.repeat(np.array([1, -1], dtype=np.int8), size)
+        users, side = extreme_users(X, popularity)
+        return rows[users], side
+    return encode_twins(host, X, groups, int(rng.integers(np.iinfo(np.int32).max)))
