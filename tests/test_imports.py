@@ -10,7 +10,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "skpopsteer"
 LAYERS = [
     {"_version"},
-    {"_blas", "_compat", "_callbacks", "_spans", "_text_table"},
+    {"_blas", "_compat", "_compiled", "_callbacks", "_spans", "_text_table"},
     {"_item_features"},
     {"_validation"},
     {"_user_strength", "topk", "popularity", "metrics"},

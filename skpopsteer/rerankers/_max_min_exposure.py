@@ -14,8 +14,7 @@ from skpopsteer.rerankers._list_rule import (
     ListRule,
     relevance,
 )
-from skpopsteer.rerankers._provider_prices import ProviderMarket
-from skpopsteer.topk import merge_lists, top_k
+from skpopsteer.topk import top_k
 
 
 class MaxMinExposureReranker(AllocateMixin, ListRule):
@@ -120,8 +119,9 @@ class MaxMinExposureReranker(AllocateMixin, ListRule):
     puts items that were taken for their price at the end. Scores that ``recommend``
     returns are the host's.
 
-    ``fit`` and ``allocate`` cost one sort of a pool and one pass over the providers per
-    user and round; 16 bytes times `pool_size` a user are held.
+    ``fit`` and ``allocate`` cost one pass over a pool per user and round, and a few
+    over the providers per batch, compiled by numba at the first call; 24 bytes times
+    `pool_size` a user are held.
 
     References
     ----------
@@ -233,39 +233,22 @@ class MaxMinExposureReranker(AllocateMixin, ListRule):
         lists = np.full((n_rows, k), -1, dtype=np.int64)
         if not len(shares):
             return np.zeros(len(owners)), lists
-        market = ProviderMarket(shares, self.learning_rate, self.momentum, capped)
+        # Not at the top: importing numba takes as long as all the rest.
+        from skpopsteer.rerankers._provider_prices import serve
+
         scores = _relevance_by_span(pool)
+        step = self.learning_rate * shares.mean() / shares**2
+        prices, gradient = np.zeros((2, len(shares)))
         rng = check_random_state(self.random_state)
         for _ in range(self.n_epochs):
-            market.open(n_rows * k)
-            paid = np.zeros(len(shares))
-            order = rng.permutation(n_rows)
-            for start in range(0, n_rows, self.batch_size):
-                rows = order[start : start + self.batch_size]
-                paid += len(rows) * market.prices
-                items = pool.items[rows]
-                net = scores[rows] - market.cost(owners[items], strength[rows])
-                places = lists[rows] = self._keep(_best(net, k), items)
-                sold = np.take_along_axis(items, np.maximum(places, 0), axis=1)
-                sold = owners[sold[places >= 0]]
-                counts = np.bincount(sold, minlength=len(shares))
-                market.sell(counts, len(rows), k)
+            paid = serve(
+                rng.permutation(n_rows), self.batch_size, scores, owners[pool.items],
+                strength[:, 0].astype(np.float64), shares, step, self.momentum, capped,
+                min(self.keep_top, k), prices, gradient, lists,
+            )  # fmt: skip
         prices = paid / n_rows
         # What nobody was offered is as badly off as can be.
         return np.append(prices, prices.min())[owners], lists
-
-    def _keep(self, places, items):
-        if not self.keep_top:
-            return places
-        own = np.where(items < 0, -1, np.arange(items.shape[1]))
-        return merge_lists(own[:, : places.shape[1]], places, self.keep_top)
-
-
-def _best(scores, k):
-    """Return what ``top_k`` does, sooner for one row."""
-    places = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    found = np.take_along_axis(scores, places, axis=1) > -np.inf
-    return np.where(found, places, -1)
 
 
 def _relevance_by_span(pool):

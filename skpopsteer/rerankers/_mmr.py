@@ -9,9 +9,6 @@ from skpopsteer.rerankers._list_rule import (
     relevance,
 )
 
-#: Numbers held at once while embeddings are compared: 16 MiB of float32.
-_BLOCK = 2**22
-
 
 class MMRReranker(ListRule):
     r"""Fill lists with items unlike those they hold (maximal marginal relevance).
@@ -77,7 +74,8 @@ class MMRReranker(ListRule):
     subjects, and lowers popularity as far as popular items are alike. Scores that
     ``recommend`` returns are the host's.
 
-    O(k · pool_size) comparisons a row, of d products each for embeddings.
+    O(k · pool_size) comparisons a row, of d products each for embeddings; compiled by
+    numba at the first call.
 
     References
     ----------
@@ -130,17 +128,18 @@ class MMRReranker(ListRule):
             self._unit_embeddings()
 
     def _list(self, pool, strength, k):
+        # Not at the top: importing numba takes as long as all the rest.
+        from skpopsteer.rerankers import _marginal_lists as marginal
+
+        scores, strength = relevance(pool), strength[:, 0].astype(np.float64)
+        lists = np.empty((len(scores), k), dtype=np.int64)
         if self.similarity == "popularity":
-            return _marginal_lists(pool, strength, k, self._levels()[pool.items])
-        table = self._unit_embeddings()
-        step = max(1, _BLOCK // (pool.items.shape[1] * table.shape[1]))
-        blocks = [slice(s, s + step) for s in range(0, len(pool.items), step)]
-        return np.concatenate(
-            [
-                _marginal_lists(pool[rows], strength[rows], k, table[pool.items[rows]])
-                for rows in blocks
-            ]
-        )
+            levels = self._levels()[pool.items]
+            marginal.fill_by_level(scores, levels, strength, lists)
+        else:
+            table = self._unit_embeddings()
+            marginal.fill_by_embedding(scores, pool.items, table, strength, lists)
+        return lists
 
     def _levels(self):
         """Log popularity of every item, from 0 for the least to 1 for the most."""
@@ -159,27 +158,3 @@ class MMRReranker(ListRule):
         table = np.asarray(table, dtype=np.float32)
         norms = np.linalg.norm(table, axis=1, keepdims=True)
         return table / np.where(norms > 0, norms, 1.0)
-
-
-def _marginal_lists(pool, strength, k, traits):
-    """Choose lists; `traits` of the pool are levels (n, m) or embeddings (n, m, d)."""
-    scores = relevance(pool)
-    rows = np.arange(len(scores))
-    lists = np.full((len(scores), k), -1, dtype=np.int64)
-    # Nothing is like an empty list, and what all items have alike does not count.
-    nearest = np.full(scores.shape, -np.inf)
-    marginal = scores.copy()
-    for step in range(k):
-        place = marginal.argmax(axis=1)
-        open_ = marginal[rows, place] > -np.inf
-        lists[open_, step] = place[open_]
-        scores[rows, place] = -np.inf
-        np.maximum(nearest, _likeness(traits, traits[rows, place]), out=nearest)
-        marginal = scores - strength * nearest
-    return lists
-
-
-def _likeness(traits, chosen):
-    if traits.ndim == 2:
-        return 1 - np.abs(traits - chosen[:, None])
-    return np.matmul(traits, chosen[:, :, None])[:, :, 0]

@@ -1,107 +1,150 @@
-"""Prices of exposure that keep the worst-off provider up: the online part of P-MMF."""
+"""Prices of exposure that keep the worst-off provider up: the online part of P-MMF.
 
-from dataclasses import dataclass
+Compiled by numba when it is first called. Candidates stand in rows, best item first:
+`scores` (n_users, m), -inf where padded, and `owners` (n_users, m), their providers.
+"""
 
 import numpy as np
 
-__all__ = ["ProviderMarket", "nearest_prices"]
+from skpopsteer._compiled import compiled
+
+__all__ = ["bound_subsidies", "serve"]
 
 #: What a provider that has used up its places costs on top: more than any relevance.
 _CLOSED = 1e4
 
 
-def nearest_prices(prices, shares):
-    """Find the nearest prices at which subsidies do not pass their bound.
+@compiled
+def bound_subsidies(prices, shares):
+    """Move prices to the nearest ones at which subsidies do not pass their bound.
 
     Parameters
     ----------
-    prices : ndarray of shape (n_providers,)
-        Of one place each; negative ones are subsidies.
-    shares : ndarray of shape (n_providers,)
-        Places that belong to a provider, as a share of all; positive.
-
-    Returns
-    -------
-    ndarray of shape (n_providers,)
-        Where ``-np.minimum(shares * prices, 0).sum() <= 1``, with the least sum of
+    prices : float64 array of shape (n_providers,)
+        Of one place each; negative ones are subsidies. Changed, so that
+        ``-np.minimum(shares * prices, 0).sum() <= 1`` with the least sum of
         ``(shares * change) ** 2``.
+    shares : float64 array of shape (n_providers,)
+        Places that belong to a provider, as a share of all; positive.
 
     Notes
     -----
     The bound says the same as one for every set of providers. What is not negative
-    stays; the rest is projected to a simplex, which takes one sort.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skpopsteer.rerankers._provider_prices import nearest_prices
-    >>> nearest_prices(np.array([1.0, -4.0, -2.0]), np.array([0.5, 0.5, 0.5]))
-    array([ 1., -2., -0.])
+    stays; the rest is projected to a simplex: subsidies fall by one amount, those below
+    it to zero. As they do, the amount for the others grows, until none of them is below
+    it, which takes a few passes.
     """
-    subsidies = np.maximum(prices * -shares, 0.0)
-    if subsidies.sum() <= 1:
-        return prices
-    descending = np.sort(subsidies)[::-1]
-    over = np.cumsum(descending)
-    over -= 1
-    n_kept = np.count_nonzero(descending * np.arange(1, len(over) + 1) > over)
-    subsidies -= over[n_kept - 1] / n_kept
-    np.maximum(subsidies, 0.0, out=subsidies)
-    subsidies /= -shares
-    return np.where(prices < 0, subsidies, prices)
+    total, n_given = 0.0, 0
+    for p in range(len(prices)):
+        if prices[p] < 0:
+            total -= prices[p] * shares[p]
+            n_given += 1
+    if total <= 1.0:
+        return
+    amount, n_left = (total - 1.0) / n_given, 0
+    while n_left != n_given:
+        n_left, n_given, total = n_given, 0, 0.0
+        for p in range(len(prices)):
+            subsidy = -prices[p] * shares[p]
+            if subsidy > amount:
+                total += subsidy
+                n_given += 1
+        amount = (total - 1.0) / n_given
+    for p in range(len(prices)):
+        if prices[p] < 0:
+            subsidy = max(-prices[p] * shares[p] - amount, 0.0)
+            prices[p] = -subsidy / shares[p]
 
 
-@dataclass
-class ProviderMarket:
-    """Prices that follow the exposure of providers, users coming one after the other.
+@compiled
+def _fill(scores, owners, strength, prices, closed, n_kept, places):
+    """Write the places of a user's list: the first `n_kept`, then the best net ones."""
+    k, length = len(places), 0
+    net = np.empty(k)
+    for j in range(len(scores)):
+        if scores[j] == -np.inf:
+            continue
+        if j < n_kept:
+            places[length] = j
+            net[length] = np.inf
+            length += 1
+            continue
+        value = scores[j] - strength * prices[owners[j]]
+        if closed[owners[j]]:
+            value -= _CLOSED
+        if length == k and value <= net[k - 1]:
+            continue
+        # Equal ones stay in the order of the pool.
+        slot = length if length < k else k - 1
+        while slot > 0 and net[slot - 1] < value:
+            net[slot], places[slot] = net[slot - 1], places[slot - 1]
+            slot -= 1
+        net[slot], places[slot] = value, j
+        length = min(length + 1, k)
+    places[length:] = -1
 
-    Attributes
+
+@compiled
+def serve(
+    order, batch_size, scores, owners, strength, shares, step, momentum, capped, n_kept,
+    prices, gradient, lists,
+):  # fmt: skip
+    """Serve all users once, the prices following what their lists hold.
+
+    Parameters
     ----------
-    shares : ndarray of shape (n_providers,)
+    order : int64 array of shape (n_users,)
+    batch_size : int
+        Users who are served at the same prices.
+    scores : float32 array of shape (n_users, m)
+    owners : int64 array of shape (n_users, m)
+    strength : float64 array of shape (n_users,)
+    shares : float64 array of shape (n_providers,)
         Places that belong to a provider, as a share of all.
-    learning_rate, momentum : float
+    step : float64 array of shape (n_providers,)
+        Of the prices, per unit of the gradient.
+    momentum : float
     capped : bool
         Whether a provider may not have more places than belong to it. It pays for them
         then, and comes last once they are used up; without caps there are only
         subsidies.
-    prices : ndarray of shape (n_providers,)
+    n_kept : int
+        The first places of a pool that stay at the top, at most k.
+    prices, gradient : float64 arrays of shape (n_providers,)
+        Changed.
+    lists : int64 array of shape (n_users, k)
+        Written: places in the pool, -1 where there are none left.
+
+    Returns
+    -------
+    float64 array of shape (n_providers,)
+        Prices summed over users, as they were when these were served.
     """
-
-    shares: np.ndarray
-    learning_rate: float
-    momentum: float
-    capped: bool
-
-    def __post_init__(self):
-        """Start with nothing to pay."""
-        self.prices = np.zeros(len(self.shares))
-        self._gradient = np.zeros(len(self.shares))
-        self._step = self.learning_rate * self.shares.mean() / self.shares**2
-
-    def open(self, n_places):
-        """Hand out the places of a round of users."""
-        self._n_places = n_places
-        self._left = n_places * self.shares
-
-    def cost(self, owners, strength):
-        """Return what items of some providers cost users of some strengths."""
-        cost = strength * self.prices[owners]
-        if self.capped and self._left.min() <= 0:
-            cost += np.where(self._left <= 0, _CLOSED, 0.0)[owners]
-        return cost
-
-    def sell(self, counts, n_users, k):
-        """Take note of the places some users gave to every provider."""
-        fresh = self.shares
-        if self.capped:
-            self._left -= counts
-            fresh = np.maximum(self._left, 0) / self._n_places
-        fresh = fresh - counts / (n_users * k)
-        fresh *= 1 - self.momentum
-        self._gradient *= self.momentum
-        self._gradient += fresh
-        # As far as these users would have gone one by one.
-        moved = self.prices - n_users * self._step * self._gradient
-        if not self.capped:
-            np.minimum(moved, 0.0, out=moved)
-        self.prices = nearest_prices(moved, self.shares)
+    n_users, k = lists.shape
+    n_providers = len(shares)
+    left = n_users * k * shares
+    paid, counts = np.zeros(n_providers), np.zeros(n_providers)
+    closed = np.zeros(n_providers, dtype=np.bool_)
+    for start in range(0, n_users, batch_size):
+        rows = order[start : start + batch_size]
+        paid += len(rows) * prices
+        counts[:] = 0.0
+        for u in rows:
+            _fill(scores[u], owners[u], strength[u], prices, closed, n_kept, lists[u])
+            for place in lists[u]:
+                if place >= 0:
+                    counts[owners[u, place]] += 1.0
+        for p in range(n_providers):
+            fresh = shares[p]
+            if capped:
+                left[p] -= counts[p]
+                closed[p] = left[p] <= 0
+                fresh = max(left[p], 0.0) / (n_users * k)
+            fresh -= counts[p] / (len(rows) * k)
+            gradient[p] = momentum * gradient[p] + (1.0 - momentum) * fresh
+            # As far as these users would have gone one by one.
+            prices[p] -= len(rows) * step[p] * gradient[p]
+            if not capped:
+                prices[p] = min(prices[p], 0.0)
+        bound_subsidies(prices, shares)
+    return paid

@@ -8,22 +8,14 @@ is a dynamic programme over candidates and slots, of O(m k) steps.
 
 import math
 
-import numba
 import numpy as np
+
+from skpopsteer._compiled import compiled
 
 __all__ = ["exposure_step", "pass_over", "price_lists", "value_of"]
 
 
-def _compiled(function):
-    """Compile a function, and keep it on disk where that can be."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        # No folder can be written to, as in a container that is read-only.
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def exposure_step(n, floor, unit):
     """Return the growth of an item's exposure value with one slot more.
 
@@ -45,7 +37,7 @@ def exposure_step(n, floor, unit):
     return math.log((1.0 + unit * (x + 1.0)) / (1.0 + unit * x)) / unit
 
 
-@_compiled
+@compiled
 def _best_list(items, gains, prices, discounts, n_kept, best, taken, chosen):
     """Write the places of the best list of one user; return how many there are.
 
@@ -85,7 +77,7 @@ def _best_list(items, gains, prices, discounts, n_kept, best, taken, chosen):
     return length
 
 
-@_compiled
+@compiled
 def price_lists(items, gains, prices, discounts, kept, places):
     """Write the best list of every user at given prices.
 
@@ -111,7 +103,7 @@ def price_lists(items, gains, prices, discounts, kept, places):
         places[u, length:] = -1
 
 
-@_compiled
+@compiled
 def _keep(items, kept, places):
     n_first = 0
     for slot in range(len(kept)):
@@ -121,7 +113,7 @@ def _keep(items, kept, places):
     return n_first
 
 
-@_compiled
+@compiled
 def pass_over(
     order, items, gains, discounts, kept, places, counts, prices, tail, scale, floor,
     unit,

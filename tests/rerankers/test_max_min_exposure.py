@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from skpopsteer.metrics import gini
 from skpopsteer.rerankers import MaxMinExposureReranker
-from skpopsteer.rerankers._provider_prices import nearest_prices
+from skpopsteer.rerankers._provider_prices import bound_subsidies
 from tests.rerankers.plain_lists import (
     IDS,
     N_ITEMS,
@@ -28,7 +28,8 @@ def test_the_projection_is_that_of_a_solver(seed):
     rng = np.random.default_rng(seed)
     shares = rng.uniform(0.1, 0.5, size=5)
     prices = rng.normal(scale=5, size=5)
-    found = nearest_prices(prices, shares)
+    found = prices.copy()
+    bound_subsidies(found, shares)
     # As published: one bound for every set of providers.
     subsets = [s for n in range(1, 6) for s in itertools.combinations(range(5), n)]
     rows = np.array([[i in s for i in range(5)] for s in subsets]) * shares
@@ -44,8 +45,11 @@ def test_the_projection_is_that_of_a_solver(seed):
 
 def test_prices_within_the_bound_stay():
     prices, shares = np.array([3.0, -1.0, -1.0]), np.array([0.5, 0.4, 0.6])
-    assert nearest_prices(prices, shares) is prices
-    np.testing.assert_allclose(nearest_prices(2 * prices, shares), [6, -0.75, -7 / 6])
+    bound_subsidies(prices, shares)
+    assert prices.tolist() == [3.0, -1.0, -1.0]
+    prices *= 2
+    bound_subsidies(prices, shares)
+    np.testing.assert_allclose(prices, [6, -0.75, -7 / 6])
 
 
 def project(prices, shares):

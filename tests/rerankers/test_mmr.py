@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from skpopsteer import as_recommender
-from skpopsteer.rerankers import MMRReranker, _mmr
+from skpopsteer.rerankers import MMRReranker
 from tests.rerankers.plain_lists import (
     IDS,
     host_of,
@@ -97,14 +97,6 @@ def test_equally_popular_items_are_all_alike():
     model.fit(X, user_ids=IDS, item_popularity=np.full(24, 7))
     own = host.recommend(X, 6, user_ids=IDS)
     assert np.array_equal(model.recommend(X, user_ids=IDS), own)
-
-
-def test_blocks_of_rows_do_not_matter(monkeypatch):
-    X, host = random_case(0)
-    model = MMRReranker(host, similarity="embedding").fit(X, user_ids=IDS)
-    lists = model.recommend(X, user_ids=IDS)
-    monkeypatch.setattr(_mmr, "_BLOCK", 3 * 500 * 40)
-    assert np.array_equal(model.recommend(X, user_ids=IDS), lists)
 
 
 def test_an_unknown_similarity_is_refused():
