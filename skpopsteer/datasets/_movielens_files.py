@@ -1,16 +1,21 @@
 """Reading of the files GroupLens publishes, layout by layout, into plain tables."""
 
 import csv
-import gzip
 import io
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
+
+from skpopsteer.datasets._text_files import (
+    broken_row,
+    decode,
+    list_some,
+    locate,
+    opened,
+)
 
 __all__ = ["Layout", "find_layout", "read_movies", "read_ratings", "read_tags"]
 
@@ -58,34 +63,32 @@ def find_layout(folder: Path) -> Layout:
             "https://grouplens.org/datasets/movielens/ and pass its folder."
         )
     for layout in _LAYOUTS:
-        if _locate(folder, layout.ratings) and _locate(folder, layout.movies):
+        if locate(folder, layout.ratings) and locate(folder, layout.movies):
             return layout
     wanted = ", or ".join(f"{x.ratings} and {x.movies} ({x.sets})" for x in _LAYOUTS)
-    found = sorted(path.name for path in folder.iterdir())
-    listed = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
     raise FileNotFoundError(
         f"`folder` must hold {wanted}, each plain or gzipped; got "
-        f"{listed or 'an empty folder'}. Pass the folder the set was unpacked to."
+        f"{list_some(folder)}. Pass the folder the set was unpacked to."
     )
 
 
 def read_ratings(folder: Path, layout: Layout) -> np.ndarray:
     """Read (user, movie, rating, timestamp) of every rating, in the file's order."""
     tables = []
-    with _opened(folder, layout.ratings) as stream:
+    with opened(folder, layout.ratings) as stream:
         lines = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
         n_read = 0
         if layout.separator == ",":
             header = lines.readline().rstrip()
             if header != ",".join(_RATING_COLUMNS):
-                raise _broken(layout.ratings, 1, header)
+                raise broken_row(layout.ratings, 1, header)
             n_read = 1
         while block := list(islice(lines, _BLOCK_LINES)):
             table = _numbers(block, layout.separator)
             if table is None:
-                broken = _first_broken(block, layout.separator)
+                broken = _firstbroken_row(block, layout.separator)
                 line = block[broken].rstrip()
-                raise _broken(layout.ratings, n_read + broken + 1, line)
+                raise broken_row(layout.ratings, n_read + broken + 1, line)
             tables.append(table)
             n_read += len(block)
     if not any(map(len, tables)):
@@ -106,42 +109,12 @@ def read_movies(folder: Path, layout: Layout) -> dict[int, tuple[str, list[str]]
 
 def read_tags(folder: Path, layout: Layout) -> set[_Tag]:
     """Read who gave which movie which tag, lower case; empty without a tags file."""
-    if layout.tags is None or not _locate(folder, layout.tags):
+    if layout.tags is None or not locate(folder, layout.tags):
         return set()
     columns = ["userId", "movieId", "tag", "timestamp"]
     rows = _rows(folder, layout, layout.tags, columns)
     tags = _parsed(layout.tags, rows, _tag)
     return {entry for entry in tags if entry[2]}
-
-
-def _locate(folder: Path, name: str) -> Path | None:
-    candidates = (folder / name, folder / f"{name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
-
-
-@contextmanager
-def _opened(folder: Path, name: str) -> Iterator[IO[bytes]]:
-    path = _locate(folder, name)
-    assert path is not None  # find_layout and read_tags have looked
-    opener = cast(
-        "Callable[[Path, str], IO[bytes]]", gzip.open if path.suffix == ".gz" else open
-    )
-    try:
-        with opener(path, "rb") as stream:
-            yield stream
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(
-            f"`folder` must hold complete gzip files; got a damaged {path.name} "
-            f"({error}). Download the set again."
-        ) from error
-
-
-def _decode(data: bytes) -> str:
-    """Decode UTF-8 (10M and later) or else Latin-1 (100K and 1M)."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _numbers(lines: list[str], separator: str) -> np.ndarray | None:
@@ -158,7 +131,7 @@ def _numbers(lines: list[str], separator: str) -> np.ndarray | None:
     return table if (table[:, :2] % 1 == 0).all() else None
 
 
-def _first_broken(lines: list[str], separator: str) -> int:
+def _firstbroken_row(lines: list[str], separator: str) -> int:
     """Position of the first line that does not parse, found by halving."""
     first, last = 0, len(lines)
     while last - first > 1:
@@ -174,8 +147,8 @@ def _rows(
     folder: Path, layout: Layout, name: str, columns: _Fields
 ) -> Iterator[tuple[int, _Fields]]:
     """Yield the line number and the fields of every row of a table with text."""
-    with _opened(folder, name) as stream:
-        text = _decode(stream.read())
+    with opened(folder, name) as stream:
+        text = decode(stream.read())
     if layout.separator == ",":
         yield from _csv_rows(text, name, columns)
         return
@@ -197,9 +170,9 @@ def _csv_rows(text: str, name: str, columns: _Fields) -> Iterator[tuple[int, _Fi
             if reader.line_num > 1 and fields:
                 yield reader.line_num, fields
             elif fields != columns:
-                raise _broken(name, 1, ",".join(fields))
+                raise broken_row(name, 1, ",".join(fields))
     except csv.Error as error:
-        raise _broken(name, reader.line_num, str(error)) from error
+        raise broken_row(name, reader.line_num, str(error)) from error
 
 
 def _parsed(
@@ -209,7 +182,7 @@ def _parsed(
         try:
             entry = parse(fields)
         except ValueError as error:
-            raise _broken(name, number, ",".join(fields)) from error
+            raise broken_row(name, number, ",".join(fields)) from error
         yield entry
 
 
@@ -228,11 +201,3 @@ def _flagged_movie(fields: _Fields) -> _Movie:
 def _tag(fields: _Fields) -> _Tag:
     user, movie, tag, _ = fields
     return int(user), int(movie), tag.strip().lower()
-
-
-def _broken(name: str, number: int, content: str) -> ValueError:
-    shown = content if len(content) <= 60 else content[:57] + "..."
-    return ValueError(
-        f"`folder` must hold well-formed rows; got {shown!r} in {name}, line {number}. "
-        "Restore the file from the original download."
-    )

@@ -1,10 +1,8 @@
 """The MovieLens sets, read from a folder in GroupLens' own layouts."""
 
-from numbers import Integral, Real
-from pathlib import Path
+from numbers import Real
 
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 
 from skpopsteer.datasets._movielens_files import (
@@ -13,6 +11,13 @@ from skpopsteer.datasets._movielens_files import (
     read_ratings,
     read_tags,
 )
+from skpopsteer.datasets._pairs import (
+    check_limit,
+    count_labels,
+    keep_frequent,
+    pair_matrices,
+)
+from skpopsteer.datasets._text_files import check_folder
 
 __all__ = ["load_movielens"]
 
@@ -114,20 +119,24 @@ def load_movielens(
     >>> data.genre_names.tolist(), data.item_genres.toarray().tolist()
     (['Animation', 'Comedy'], [[1.0, 1.0], [0.0, 1.0]])
     """
-    folder = _check_folder(folder)
-    _require_limits(min_rating, min_user_interactions, min_item_interactions)
+    folder = check_folder(folder)
+    _require_stars(min_rating)
+    check_limit("min_user_interactions", min_user_interactions)
+    check_limit("min_item_interactions", min_item_interactions)
     layout = find_layout(folder)
     table = read_ratings(folder, layout)
     if min_rating is not None:
         table = table[table[:, 2] >= min_rating]
-    table = _frequent(table, min_user_interactions, min_item_interactions)
+    table = keep_frequent(table, min_user_interactions, min_item_interactions)
     if not len(table):
         raise ValueError(
             "`min_rating`, `min_user_interactions` and `min_item_interactions` must "
             f"leave at least one rating; got none with {min_rating}, "
             f"{min_user_interactions} and {min_item_interactions}. Lower them."
         )
-    matrices = _matrices(table, layout.ratings)
+    matrices = pair_matrices(
+        table, ["ratings", "times"], layout.ratings, row="rating", item="movie"
+    )
     movies = read_movies(folder, layout)
     tags = read_tags(folder, layout)
     items = _describe_items(matrices["item_ids"], movies, tags, layout.movies)
@@ -145,77 +154,12 @@ def _describe_set(X, layout):
     )
 
 
-def _check_folder(folder):
-    try:
-        return Path(folder)
-    except TypeError as error:
-        raise TypeError(
-            f"`folder` must be a path; got {folder!r}. Pass the name of the folder the "
-            "set was unpacked to."
-        ) from error
-
-
-def _require_limits(min_rating, min_user_interactions, min_item_interactions):
+def _require_stars(min_rating):
     if min_rating is not None and not isinstance(min_rating, Real):
         raise ValueError(
             f"`min_rating` must be a number of stars or None; got {min_rating!r}. "
             "Pass None for every rating."
         )
-    for name, limit in [
-        ("min_user_interactions", min_user_interactions),
-        ("min_item_interactions", min_item_interactions),
-    ]:
-        if not isinstance(limit, Integral) or limit < 1:
-            raise ValueError(
-                f"`{name}` must be an integer of at least 1; got {limit!r}. "
-                "Pass 1 to keep all that have an interaction."
-            )
-
-
-def _frequent(table, min_user_interactions, min_item_interactions):
-    """Drop rare users, then rare items, until none is left to drop."""
-    n_before = -1
-    while n_before != len(table):
-        n_before = len(table)
-        for column, limit in [(0, min_user_interactions), (1, min_item_interactions)]:
-            _, codes, counts = np.unique(
-                table[:, column], return_inverse=True, return_counts=True
-            )
-            if len(counts) and counts.min() < limit:
-                table = table[counts[codes] >= limit]
-    return table
-
-
-def _matrices(table, name):
-    """Turn rows of (user, movie, rating, timestamp) into matrices of one sparsity."""
-    user_ids, rows = np.unique(table[:, 0].astype(np.int64), return_inverse=True)
-    item_ids, columns = np.unique(table[:, 1].astype(np.int64), return_inverse=True)
-    order = np.lexsort((columns, rows))
-    rows, columns, table = rows[order], columns[order], table[order]
-    twice = np.flatnonzero((rows[1:] == rows[:-1]) & (columns[1:] == columns[:-1]))
-    if len(twice):
-        user, item = user_ids[rows[twice[0]]], item_ids[columns[twice[0]]]
-        raise ValueError(
-            "`folder` must hold one rating per user and movie; got two of movie "
-            f"{item} by user {user} in {name}. Keep one of them."
-        )
-    shape = (len(user_ids), len(item_ids))
-    # 32-bit positions as long as they do: foreign hosts want them.
-    index_dtype = np.int32 if len(table) <= np.iinfo(np.int32).max else np.int64
-    indptr = np.searchsorted(rows, np.arange(len(user_ids) + 1)).astype(index_dtype)
-    columns = columns.astype(index_dtype)
-
-    def matrix(values):
-        # Copies: a caller who prunes one matrix in place must not bend the others.
-        return csr_array((values.copy(), columns.copy(), indptr.copy()), shape=shape)
-
-    return {
-        "X": matrix(np.ones(len(table))),
-        "ratings": matrix(table[:, 2]),
-        "times": matrix(table[:, 3]),
-        "user_ids": user_ids,
-        "item_ids": item_ids,
-    }
 
 
 def _describe_items(item_ids, movies, tags, name):
@@ -234,8 +178,8 @@ def _describe_items(item_ids, movies, tags, name):
         for genre in set(movies[movie][1])
     ]
     used = [(positions[movie], tag) for _, movie, tag in tags if movie in positions]
-    item_genres, genre_names = _count_labels(genres, len(item_ids))
-    item_tags, tag_names = _count_labels(used, len(item_ids))
+    item_genres, genre_names = count_labels(genres, len(item_ids))
+    item_tags, tag_names = count_labels(used, len(item_ids))
     return {
         "item_titles": titles,
         "item_genres": item_genres,
@@ -243,16 +187,3 @@ def _describe_items(item_ids, movies, tags, name):
         "item_tags": item_tags,
         "tag_names": tag_names,
     }
-
-
-def _count_labels(pairs, n_items):
-    """Count (position, label) pairs in a matrix with one column per label."""
-    names = sorted({label for _, label in pairs})
-    columns = {label: column for column, label in enumerate(names)}
-    rows = np.array([position for position, _ in pairs], dtype=np.int32)
-    places = np.array([columns[label] for _, label in pairs], dtype=np.int32)
-    counts = csr_array(
-        (np.ones(len(pairs)), (rows, places)), shape=(n_items, len(names))
-    )
-    counts.sum_duplicates()
-    return counts, np.array(names, dtype=object)
