@@ -50,6 +50,7 @@ def fit_rows(probe, rows, item_embeddings, resume):
     Returns
     -------
     Trained
+        As far as it has come when Ctrl-C is pressed, and with a warning then.
     """
     # Imported here: only training needs torch's optimisers.
     from skpopsteer.sae._checkpoint import Checkpoint
@@ -57,22 +58,27 @@ def fit_rows(probe, rows, item_embeddings, resume):
     settings = _settings(probe, rows, item_embeddings)
     held_out, rows_to_fit = _hold_out(probe, rows)
     seeds = _seeds(probe, 1 if resume else probe.n_init)
-    fitted, checkpoints = [], []
+    fitted, checkpoints, interrupted = [], [], False
     for start, seed in enumerate(seeds):
         checkpoint = None
         if probe.checkpoint is not None:
             name = f"{probe.checkpoint}.{start}" if start else probe.checkpoint
             checkpoint = Checkpoint(name)
             checkpoints.append(checkpoint)
-        trainer, losses = _train(
+        trainer, done = _train(
             probe, rows_to_fit, held_out, settings, seed, checkpoint, resume
         )
-        fitted.append(_measure(probe, trainer, rows, losses))
+        fitted.append(_measure(probe, trainer, rows, done.losses))
         if resume:
             _keep_identities(probe, fitted[-1])
+        if interrupted := done.interrupted:
+            break
     best = min(range(len(fitted)), key=lambda i: fitted[i].fvu)
     decoders = [one.weights.decoder for one in fitted]
     fitted[best].stability = stability(decoders, best)
+    if interrupted:
+        _warn_of_interruption(probe, len(done.losses))
+        return fitted[best]
     for checkpoint in checkpoints:
         checkpoint.remove()
     return fitted[best]
@@ -101,6 +107,18 @@ def warn_of_dead(dead):
             "train longer, or set resample_every=5.",
             stacklevel=4,
         )
+
+
+def _warn_of_interruption(probe, n_epochs):
+    remedy = "set `checkpoint` to go on where a fit has stopped"
+    if probe.checkpoint is not None:
+        remedy = f"call fit again to go on from {str(probe.checkpoint)!r}"
+    warnings.warn(
+        f"`fit` must run to its end to give what its parameters ask for; got Ctrl-C "
+        f"after {n_epochs} of {probe.max_iter} epochs. Use the probe as far as it is "
+        f"trained, or {remedy}.",
+        stacklevel=5,
+    )
 
 
 def _settings(probe, rows, item_embeddings):
@@ -215,7 +233,7 @@ def _train(probe, rows, held_out, settings, seed, checkpoint, resume):
         probe, probe.max_iter, verbose=probe.verbose, description="autoencoder"
     ) as update:
         done = run(trainer, rows, held_out, probe, checkpoint, fingerprint, update)
-    return trainer, done.losses
+    return trainer, done
 
 
 def _fingerprint(probe, trainer, rows, settings, resume):

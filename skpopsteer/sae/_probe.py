@@ -104,13 +104,13 @@ class SparseAutoencoderProbe(
 
     Attributes
     ----------
-    encoder_weights_ : ndarray of shape (n_neurons, n_features_in_), dtype float32
+    encoder_weights_ : ndarray of shape (n_neurons, n_features), dtype float32
         One row per neuron.
     encoder_bias_ : ndarray of shape (n_neurons,), dtype float32
         Added to the pre-activations.
-    decoder_weights_ : ndarray of shape (n_neurons, n_features_in_), dtype float32
+    decoder_weights_ : ndarray of shape (n_neurons, n_features), dtype float32
         Directions of the neurons, rows of unit length.
-    decoder_bias_ : ndarray of shape (n_features_in_,), dtype float32
+    decoder_bias_ : ndarray of shape (n_features,), dtype float32
         Starts at the mean of the data.
     threshold_ : ndarray of shape () or (n_neurons,), or None
         What a pre-activation has to exceed; None for ``"topk"``.
@@ -136,7 +136,7 @@ class SparseAutoencoderProbe(
         Epochs run.
     n_features_in_ : int
         Width of the embeddings.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Where the input has string column names.
 
     See Also
@@ -154,7 +154,7 @@ class SparseAutoencoderProbe(
 
     and training minimises FVU plus `aux_penalty` times the auxiliary loss of [1]_,
     whose target is the residual :math:`x - \hat x`, held constant, without bias.
-    PopSteer's code [2]_ takes the negative of it; ``docs/popsteer.md`` lists
+    PopSteer's code [2]_ takes the negative of it; ``docs/methods/popsteer.md`` lists
     the differences. Rows are centred and scaled while training, which is folded into
     the weights at the end. Decoder rows are normalised after every step, and the part
     of their gradient along them is left out.
@@ -162,7 +162,7 @@ class SparseAutoencoderProbe(
     A warning names the remedy when more than 5 % of the neurons are dead.
 
     The same `random_state`, data and number of torch threads give the same weights on
-    the same machine. One epoch costs O(n_rows · n_neurons · n_features_in_), one dense
+    the same machine. One epoch costs O(n_rows · n_neurons · n_features), one dense
     product; what follows touches the kept activations only (``"relu"`` keeps many).
 
     References
@@ -295,6 +295,12 @@ class SparseAutoencoderProbe(
         -------
         self : object
             Fitted probe.
+
+        Notes
+        -----
+        Ctrl-C ends the training early, with a warning: the probe is fitted as far as it
+        has come, and a `checkpoint` stays for the next ``fit``. Inside a
+        ``SteeredRecommender`` it stops everything.
         """
         resume = self.warm_start and hasattr(self, "_training_state")
         X = validate_data(self, X, dtype=np.float32, reset=not resume)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from skpopsteer.sae._interruption import keeps_what_is_trained
 from skpopsteer.sae._resampling import resample
 
 __all__ = ["Run", "run"]
@@ -20,11 +21,14 @@ class Run:
         Objective of every epoch, and FVU of the held-out rows after it.
     best : list of ndarray or None
         Parameters with the lowest FVU of the held-out rows.
+    interrupted : bool
+        Whether somebody has stopped it with Ctrl-C; such a run is never saved.
     """
 
     losses: list = field(default_factory=list)
     held_out: list = field(default_factory=list)
     best: Any = None
+    interrupted: bool = False
 
     def stopped(self, tol, patience):
         """Whether as many epochs have passed without an improvement by `tol`."""
@@ -37,7 +41,7 @@ class Run:
 
 
 def run(trainer, rows, held_out, probe, checkpoint, fingerprint, update):
-    """Train until the epochs are over or nothing improves.
+    """Train until the epochs are over, nothing improves, or Ctrl-C is pressed.
 
     Parameters
     ----------
@@ -64,6 +68,28 @@ def run(trainer, rows, held_out, probe, checkpoint, fingerprint, update):
         if saved is not None:
             trainer.resume(saved.pop("trainer"))
             progress = Run(**saved)
+    try:
+        for loss in _epochs(trainer, rows, held_out, probe, progress):
+            n_dead = int(trainer.dead().sum())
+            stop = update(loss, n_dead, epoch=len(progress.losses))
+            if checkpoint is not None:
+                state = {**vars(progress), "trainer": trainer.state()}
+                checkpoint.save(state, fingerprint)
+            if stop:
+                break
+    except KeyboardInterrupt:
+        if not keeps_what_is_trained():
+            raise
+        # What is trained so far is worth keeping; another Ctrl-C stops what follows.
+        trainer.settle()
+        progress.interrupted = True
+    if progress.best is not None:
+        trainer.restore(progress.best)
+    return progress
+
+
+def _epochs(trainer, rows, held_out, probe, progress):
+    """Train epoch by epoch; yield the loss of each."""
     while len(progress.losses) < probe.max_iter and not progress.stopped(
         probe.tol, probe.n_iter_no_change
     ):
@@ -75,15 +101,7 @@ def run(trainer, rows, held_out, probe, checkpoint, fingerprint, update):
         # Not after the last epoch: what is revived has to learn.
         if every and n_epochs % every == 0 and n_epochs < probe.max_iter:
             resample(trainer, rows)
-        n_dead = int(trainer.dead().sum())
-        stop = update(progress.losses[-1], n_dead, epoch=n_epochs)
-        if checkpoint is not None:
-            checkpoint.save({**vars(progress), "trainer": trainer.state()}, fingerprint)
-        if stop:
-            break
-    if progress.best is not None:
-        trainer.restore(progress.best)
-    return progress
+        yield progress.losses[-1]
 
 
 def _decaying(n_epochs, probe):

@@ -272,6 +272,11 @@ class Trainer:
             total = sum(float(b.pow(2).sum()) for b in batches)
         return error / total if total else float(error > 0)
 
+    def settle(self):
+        """Make of a step that was cut off anywhere what a whole one leaves."""
+        with torch.no_grad():
+            functional.normalize(self.decoder, dim=1, out=self.decoder)
+
     def restore(self, parameters):
         """Put parameters back, of `state`."""
         for parameter, value in zip(self.parameters, parameters, strict=True):

@@ -65,7 +65,8 @@ def steer_blocks(model, source, target=None, *, column="embedding", strength=Non
     -----
     Linear in the rows; of a file 65,536 are held at once, of an array one chunk. Files
     are tasks of ``joblib.parallel_config``; each is written beside its place and moved
-    there when it is whole, so that none is ever half.
+    there when it is whole, so that none is ever half: who kills the process finds whole
+    files and at the worst hidden unfinished ones, and can call again.
 
     Examples
     --------
@@ -79,7 +80,8 @@ def steer_blocks(model, source, target=None, *, column="embedding", strength=Non
     >>> X = make_interactions(200, 100, random_state=0).X
     >>> host = as_recommender(TruncatedSVD(8, random_state=0).fit(X))
     >>> probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
-    >>> model = SteeredRecommender(host, probe=probe, random_state=0).fit(X)
+    >>> model = SteeredRecommender(host, probe=probe, rule="shift", random_state=0)
+    >>> model = model.fit(X)
     >>> users = da.from_array(host.encode_users(X), chunks=(50, 8))
     >>> steered = steer_blocks(model, users)
     >>> bool(np.allclose(steered.compute(), model.transform(X), atol=1e-5))
@@ -205,8 +207,9 @@ def _steer_file(context, read, written):
 
     model, push, column = context
     # Nobody else's file has this name, whatever the source is called, and no task that
-    # was handed out again writes to the same.
-    part = written.with_name(f"{written.name}.{uuid.uuid4().hex}.part")
+    # was handed out again writes to the same. Who reads the folder as one table passes
+    # over hidden files: a killed process leaves this one behind.
+    part = written.with_name(f".{written.name}.{uuid.uuid4().hex}.part")
     kind = pa.list_(pa.float32(), model._n_features_out)
     try:
         # By default whole row groups are held, several at once.

@@ -123,9 +123,9 @@ def test_steering_turns_the_same_knob(host, interactions):
     """A shift moves what fires; what least squares add stays beside it."""
     probe = SparseAutoencoderProbe(64, k=8, max_iter=15, random_state=0)
     plain, better = (
-        SteeredRecommender(host, probe=probe.set_params(refine=n), random_state=0).fit(
-            interactions
-        )
+        SteeredRecommender(
+            host, rule="shift", probe=probe.set_params(refine=n), random_state=0
+        ).fit(interactions)
         for n in (0, 3)
     )
     np.testing.assert_allclose(

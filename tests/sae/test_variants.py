@@ -120,7 +120,9 @@ def test_scaling_the_rows_changes_no_direction(name, planted, items):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_it_steers(name, host, interactions):
     probe = probe_of(name, max_iter=5)
-    model = SteeredRecommender(host, probe=probe, random_state=0).fit(interactions)
+    model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0).fit(
+        interactions
+    )
     popularity = item_popularity(interactions)
     host_lists = host.recommend(interactions)
     np.testing.assert_array_equal(model.recommend(interactions, strength=0), host_lists)
