@@ -8,12 +8,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SKLEARN_VERSIONS ?= 1.6.1 1.7.2 1.8.0 1.9.1
 
-.PHONY: help install demo test lint format test-lenskit test-recbole test-rectools test-sklearn bench bench-hosts bench-frontier clean
+.PHONY: help install demo test lint format docs fuzz pictures test-lenskit test-recbole test-rectools test-sklearn bench bench-hosts bench-frontier clean
 
 help:
 	@echo "make demo          train, wrap and steer a recommender on MovieLens"
 	@echo "make test          run all tests"
 	@echo "make lint          ruff, mypy, codespell"
+	@echo "make docs          build the documentation into docs/_build/html"
+	@echo "make pictures      make its pictures of the explorer anew"
 	@echo "make test-recbole  run the tests of RecBole's checkpoints on RecBole itself"
 	@echo "make test-lenskit  run the tests of the bridge to LensKit"
 	@echo "make test-rectools run the tests of the bridge to RecTools"
@@ -38,6 +40,11 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) -e ".[test]"
 	@touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@echo "Installing what the documentation needs ..."
+	$(PIP) -e ".[docs]"
+	@touch $@
+
 install: $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -51,6 +58,14 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+docs: $(VENV)/.installed-docs
+	$(ONE_THREAD) $(BIN)/python -m sphinx -j 2 -n -W --keep-going -b html docs docs/_build/html
+
+# What the tests in a browser see is what the documentation shows.
+pictures: $(VENV)/.installed-test
+	SKPOPSTEER_PICTURES=docs/_static $(ONE_THREAD) $(BIN)/python -m pytest -q \
+		tests/browser/test_page.py -k pictures
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
@@ -133,3 +148,6 @@ bench-frontier: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf docs/_build docs/auto_examples docs/sg_execution_times.rst
+	rm -rf docs/api/backreferences docs/api/skpopsteer.* docs/results/tables
+	rm -f docs/whats_new/upcoming.md

@@ -173,7 +173,7 @@ def _source_names(model, labels):
     own = {}
     if isinstance(model, SteeredRecommender):
         sides = {"user": ["user"], "item": ["item"], "both": ["user", "item"]}
-        for name in sides[model.side]:
+        for name in sides[model.side_]:
             own[name] = getattr(model._side(name).probe, "neuron_labels_", {})
         if labels is not None:
             own[next(iter(own))] = labels

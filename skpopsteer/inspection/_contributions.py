@@ -128,7 +128,7 @@ class SteeredRow:
             if error is not None:
                 sources.append(Source("user", -1))
                 parts.append(V.astype(np.float64) @ error.T)
-        if item_push is not None and self.model.rule == OFFSET:
+        if item_push is not None and self.model.rule_ == OFFSET:
             active = encode(self.model._side("item").probe, V).active
             neurons = np.flatnonzero((active != 0).any(axis=0) & (item_push != 0))
             sources += [Source("item", int(n)) for n in neurons]
@@ -156,7 +156,7 @@ class SteeredRow:
         """
         side = self.model._side(name)
         before, after = side.codes_turned(
-            rows, push, rule=self.model.rule, factors=factors
+            rows, push, rule=self.model.rule_, factors=factors
         )
         directions = _directions(side)
         delta = after.astype(np.float64) - before
@@ -194,10 +194,10 @@ class SteeredRow:
         if item_push is None:
             return user_push, None
         V, side = self.model.recommender_.item_embeddings_, self.model._side("item")
-        if self.model.rule == OFFSET:
+        if self.model.rule_ == OFFSET:
             return user_push, side.offsets(V, item_push, codes=self._item_codes(V))
         moved = side.move(
-            V, item_push, rule=self.model.rule,
+            V, item_push, rule=self.model.rule_,
             reconstruction=self.model.reconstruction, codes=self._item_codes(V),
         )  # fmt: skip
         return user_push, None if moved is V else moved - V

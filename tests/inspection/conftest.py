@@ -44,7 +44,9 @@ def no_matplotlib(monkeypatch):
 def steered(host, split):
     """A fitted steered recommender."""
     probe = SparseAutoencoderProbe(32, k=4, max_iter=3, random_state=0)
-    return SteeredRecommender(host, probe=probe, random_state=0).fit(split[0])
+    return SteeredRecommender(host, rule="shift", probe=probe, random_state=0).fit(
+        split[0]
+    )
 
 
 @pytest.fixture(scope="module")

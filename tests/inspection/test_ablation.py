@@ -359,7 +359,8 @@ def test_any_probe_without_negative_activations_will_do(split):
 def test_a_steered_recommender_gives_its_host_its_probe_and_its_peaks(host, split):
     X, y = split
     model = SteeredRecommender(
-        host, probe=SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0),
+        host, rule="shift",
+        probe=SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0),
         strength=2.0, keep_top=3, random_state=0,
     ).fit(X)  # fmt: skip
     some, hidden = X[:50], y[:50]
@@ -382,7 +383,8 @@ def test_a_steered_recommender_gives_its_host_its_probe_and_its_peaks(host, spli
 def test_a_search_gives_the_model_it_found(host, split):
     X, y = split
     model = SteeredRecommender(
-        host, probe=SparseAutoencoderProbe(16, k=4, max_iter=2, random_state=0),
+        host, rule="shift",
+        probe=SparseAutoencoderProbe(16, k=4, max_iter=2, random_state=0),
         random_state=0,
     )  # fmt: skip
     search = GridSearchCV(model, {"strength": [0.5]}, cv=2).fit(X, y)
@@ -396,7 +398,9 @@ def test_a_search_gives_the_model_it_found(host, split):
 def test_nothing_is_changed(host, probe, split, features):
     X, y = split
     kept = pickle.dumps([host, probe, X, y, features])
-    model = SteeredRecommender(host, probe=FrozenEstimator(probe), random_state=0)
+    model = SteeredRecommender(
+        host, rule="shift", probe=FrozenEstimator(probe), random_state=0
+    )
     model.fit(X)
     lists, state = model.predict(X), pickle.dumps(model)
     ablate_neurons(model, X, y, neurons=[3, [5, 7]], value=0.3, item_features=features)
@@ -628,12 +632,12 @@ def test_a_model_that_cannot_be_ablated_is_refused(host, probe, split):
     with pytest.raises(NotFittedError):
         ablate_neurons(host, X, neurons=3, probe=SparseAutoencoderProbe())
     with pytest.raises(NotFittedError):
-        ablate_neurons(SteeredRecommender(host), X, neurons=3)
+        ablate_neurons(SteeredRecommender(host, rule="shift"), X, neurons=3)
     signed = PCA(4).fit(host.encode_users(X))
     with pytest.raises(ValueError, match="`probe` must have activations that are not"):
         ablate_neurons(host, X, neurons=3, probe=signed)
     small = SparseAutoencoderProbe(16, k=2, max_iter=1, random_state=0)
-    model = SteeredRecommender(host, probe=small, random_state=0).fit(X)
+    model = SteeredRecommender(host, rule="shift", probe=small, random_state=0).fit(X)
     with pytest.raises(TypeError, match="`probe` must be None for a SteeredRecommende"):
         ablate_neurons(model, X, neurons=3, probe=probe)
     on_items = SteeredRecommender(host, probe=small, side="item", random_state=0).fit(X)

@@ -63,7 +63,9 @@ class Given(BaseEstimator):
 
 
 def fit(host, X, probe=PROBE, **params):
-    return SteeredRecommender(host, probe=probe, random_state=0, **params).fit(X)
+    return SteeredRecommender(
+        host, probe=probe, random_state=0, **({"rule": "shift"} | params)
+    ).fit(X)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,12 @@ def test_hosts_with_biases_and_trained_users_add_up():
     trained = HOSTS["bpr"]()
     host, ids = trained.recommender, np.arange(0, 200, 3)
     model = SteeredRecommender(
-        host, probe=PROBE, profiles="real", random_state=0, user_strength="profile"
+        host,
+        rule="shift",
+        probe=PROBE,
+        profiles="real",
+        random_state=0,
+        user_strength="profile",
     ).fit(trained.X, user_ids=np.arange(200))
     changes = explain_changes(model, trained.X[ids], user_ids=ids)
     assert check_sums(model, host, trained.X[ids], changes, user_ids=ids) > 5

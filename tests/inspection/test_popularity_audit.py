@@ -463,6 +463,7 @@ def test_neurons_that_always_add_are_products_with_their_directions(host, split)
 def test_neurons_may_be_fitted_here_and_come_from_a_search(host, split, steered):
     unfitted = SteeredRecommender(
         "anything with fit is replaced",
+        rule="shift",
         probe=SparseAutoencoderProbe(16, k=4, max_iter=2, random_state=0),
         random_state=0,
     )
@@ -538,7 +539,7 @@ def test_the_ridge_leaves_out_items_one_by_one(noise):
 def test_a_decoder_that_multiplies_nothing_leaves_what_can_be_said(host, split):
     model = bent(host)
     probe = SparseAutoencoderProbe(16, k=4, max_iter=2, random_state=0)
-    steered = SteeredRecommender(model, probe=probe, random_state=0)
+    steered = SteeredRecommender(model, rule="shift", probe=probe, random_state=0)
     audit = PopularityAudit(model, steered=steered, levels=[0.9], random_state=0)
     audit.fit(*split)
     assert [one.name for one in audit.channels_] == ["neurons", "mean score"]

@@ -1,0 +1,233 @@
+"""What a page needs to turn the neurons of users, or of items, by itself."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from skpopsteer.neurons import NeuronUnion
+from skpopsteer.neurons._union import default_strength
+from skpopsteer.sae._encoding import EncodingMixin
+from skpopsteer.sae._standardize import row_statistics
+from skpopsteer.steering._rules import OFFSET
+from skpopsteer.steering._side import encode
+
+__all__ = ["Impossible", "decoder_of", "item_side", "user_side"]
+
+#: Pre-activations of items that go into a page at the most (2 MiB).
+_MOST_PRE = 2**19
+#: Activations encoded at once.
+_BLOCK_ACTIVATIONS = 2**22
+#: How far a decoder may be from a sum over neurons, by the largest value it decodes.
+_AFFINE = 1e-4
+
+
+class Impossible(Exception):
+    """A form of steering that a page cannot repeat; the message says which."""
+
+
+def decoder_of(probe, n_neurons):
+    """Return the direction of every neuron, and what is added to their sum.
+
+    Parameters
+    ----------
+    probe : fitted probe
+    n_neurons : int
+
+    Returns
+    -------
+    directions : ndarray of shape (n_neurons, d), dtype float32
+    bias : ndarray of shape (d,), dtype float32
+
+    Notes
+    -----
+    Of a probe without weights they are what it decodes a unit of each to, and nothing:
+    whether that is all there is to it has to be tried.
+    """
+    if isinstance(probe, EncodingMixin):
+        return probe.decoder_weights_, probe.decoder_bias_
+    units = np.eye(n_neurons, dtype=np.float32)
+    bias = np.asarray(probe.inverse_transform(np.zeros_like(units[:1])))[0]
+    directions = getattr(probe, "decoder_weights_", None)
+    if directions is None:
+        directions = np.asarray(probe.inverse_transform(units)) - bias
+    return directions.astype(np.float32), bias.astype(np.float32)
+
+
+def user_side(model, embeddings, union):
+    """Describe the user side for some users.
+
+    Parameters
+    ----------
+    model : fitted SteeredRecommender
+    embeddings : ndarray of shape (n_users, d)
+    union : bool
+        Whether knobs are called by name.
+
+    Returns
+    -------
+    dict of str to object
+        Arrays and plain values.
+
+    Raises
+    ------
+    Impossible
+        Where the page cannot do it.
+    """
+    side = model._side("user")
+    known = _both_sides(model, side, embeddings, union)
+    codes = encode(side.probe, embeddings)
+    known["pre"] = codes.pre.astype(np.float32)
+    if codes.correction is not None:
+        known["correction"] = codes.correction.astype(np.float32)
+    return known
+
+
+def item_side(model, union):
+    """Describe the item side, for all items.
+
+    Parameters
+    ----------
+    model : fitted SteeredRecommender
+    union : bool
+        Whether knobs are called by name.
+
+    Returns
+    -------
+    dict of str to object
+        Arrays and plain values.
+
+    Raises
+    ------
+    Impossible
+        Where the page cannot do it.
+    """
+    side, V = model._side("item"), model.recommender_.item_embeddings_
+    known = _both_sides(model, side, V, union)
+    n_neurons = len(side.scales)
+    if model.rule_ == "shift":
+        if len(V) * n_neurons > _MOST_PRE:
+            raise Impossible(
+                f"Shifting the neurons of items needs {len(V):,} times {n_neurons:,} "
+                "pre-activations, more than a page should hold. rule='scale' and "
+                "'offset' need only the activations, which a page can hold."
+            )
+        codes = encode(side.probe, V)
+        known["pre"] = codes.pre.astype(np.float32)
+        if codes.correction is not None:
+            known["correction"] = codes.correction.astype(np.float32)
+        return known
+    step = max(1, _BLOCK_ACTIVATIONS // n_neurons)
+    blocks = [
+        csr_array(encode(side.probe, V[start : start + step]).active)
+        for start in range(0, len(V), step)
+    ]
+    active = vstack(blocks, format="csr")
+    if model.rule_ == OFFSET:
+        known["neuron_units"] = np.array(_neuron_units(side, active.astype(np.float64)))
+    known["codes"] = {
+        "indptr": active.indptr,
+        "neurons": active.indices,
+        "values": active.data.astype(np.float32),
+    }
+    return known
+
+
+def _both_sides(model, side, rows, union):
+    probe, n_neurons = side.probe, len(side.scales)
+    known = {
+        "n_neurons": n_neurons,
+        "weights": _weights(side, union, model.rule_),
+        "neuron_units": None,
+        "scales": side.scales,
+        "peaks": side.peaks.astype(np.float32),
+        "activation": _activation(probe, n_neurons, model.rule_),
+    }
+    if model.rule_ != OFFSET:
+        known["decoder"], known["decoder_bias"] = decoder_of(probe, n_neurons)
+        known["row_scale"] = _row_scale(probe, rows)
+        _require_sum(model, probe, rows, known)
+    return known
+
+
+def _weights(side, union, rule):
+    """Return the weights of all knobs, which knob turns them, and in what unit.
+
+    Beside a union of the other side a selector by itself has no name: then no knob
+    turns it, and it stays at the strength it has alone.
+    """
+    if isinstance(side.selector, NeuronUnion):
+        knobs = [(name, 1.0, one) for name, one in side.selector.selectors_]
+    else:
+        name = None if union else ""
+        knobs = [(name, default_strength(side.selector), side.selector)]
+    return [
+        {
+            "knob": name,
+            "strength": strength,
+            "unit": side._offset_unit(knob) if rule == OFFSET else 1.0,
+            "weights": one.steering_weights_,
+        }
+        for knob, (name, strength, one) in enumerate(knobs)
+    ]
+
+
+def _neuron_units(side, active):
+    """Return the unit that every neuron has as a knob of its own, for offsets."""
+    means = active.mean(axis=0)
+    squares = active.multiply(active).mean(axis=0)
+    spreads = np.sqrt(np.maximum(squares - means**2, 0.0))
+    # Of a knob of one neuron: as `_offset_unit` makes it of what the knob varies by.
+    return [
+        replace(side, knob_spreads=[float(spread)])._offset_unit(0)
+        for spread in spreads
+    ]
+
+
+def _activation(probe, n_neurons, rule):
+    """Say what makes activations of pre-activations."""
+    if isinstance(probe, EncodingMixin):
+        if probe.threshold_ is None:
+            return {"kind": "topk", "k": min(int(probe.k), n_neurons)}
+        threshold = np.broadcast_to(probe.threshold_, n_neurons)
+        return {"kind": "threshold", "threshold": threshold.astype(np.float32)}
+    if hasattr(probe, "pre_activations"):
+        raise Impossible(
+            f"The autoencoder is a {type(probe).__name__}, whose activate is a "
+            "function that a page cannot know."
+        )
+    return {"kind": "identity"}
+
+
+def _row_scale(probe, rows):
+    """Say what decoding takes from the row: its mean, deviation or length."""
+    if not getattr(probe, "decodes_with_rows", False):
+        return None
+    if not isinstance(probe, EncodingMixin):
+        raise Impossible(
+            f"The autoencoder is a {type(probe).__name__}, which decodes with the rows "
+            "in a way that a page cannot know."
+        )
+    if not probe.standardize_rows:
+        lengths = np.linalg.norm(rows, axis=1)
+        return {"kind": "length", "length": lengths.astype(np.float32)}
+    mean, deviation = row_statistics(rows)
+    kind = "standardize"
+    if probe.loss == "cosine":
+        kind, deviation = "restandardize", rows.std(axis=1, keepdims=True)
+    return {"kind": kind, "mean": mean[:, 0], "deviation": deviation[:, 0]}
+
+
+def _require_sum(model, probe, rows, known):
+    """Refuse a decoder that is no sum over neurons, where the model uses it so."""
+    trusted = model.reconstruction == "residual" and hasattr(probe, "decoder_weights_")
+    if isinstance(probe, EncodingMixin) or trusted:
+        return
+    some = encode(probe, rows[:256]).active
+    decoded = np.asarray(probe.inverse_transform(some), dtype=np.float64)
+    sums = some.astype(np.float64) @ known["decoder"] + known["decoder_bias"]
+    if np.abs(decoded - sums).max() > _AFFINE * np.abs(decoded).max():
+        raise Impossible(
+            f"The autoencoder is a {type(probe).__name__}, whose inverse_transform is "
+            "no sum over its neurons."
+        )
