@@ -4,8 +4,8 @@ Reads what ``make bench-hosts`` has stored. Every method is tuned on validation:
 each share of the host's NDCG that may be lost and each measure, the setting with the
 best value on validation among those that keep to the share there is chosen, and its
 figures on the test are reported. Results of a split are kept in
-``output/frontier_cells``, where a method that has none yet is added, and the table is
-written to ``results/frontier.md``.
+``output/frontier_cells``, where a method that has none yet is added; the table is
+written to ``results/frontier.md`` and its picture to ``docs/_static/frontier.png``.
 
 ``--only als-ml-1m sasrec`` does pairs whose names begin so, ``--report`` none;
 ``--again "slot pricing"`` measures a method anew.
@@ -23,6 +23,7 @@ from frontier.cell import run_cell
 from frontier.families import make_families
 from frontier.judge import Judge
 from frontier.pairs import load_pair, path_of
+from frontier.picture import draw
 from frontier.report import report
 from frontier_hosts import PAIRS, SPLITS
 from joblib import Parallel, delayed
@@ -30,6 +31,7 @@ from joblib import Parallel, delayed
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CELLS = ROOT / "output" / "frontier_cells"
 RESULTS = ROOT / "benchmarks" / "results" / "frontier.md"
+PICTURE = ROOT / "docs" / "_static" / "frontier.png"
 #: Items of a row that every method chooses from.
 POOL_SIZE, POOL_SIZE_OF = 500, {"gowalla": 200}
 
@@ -93,6 +95,7 @@ def main():
         print(line, flush=True)
     cells = [json.loads(path.read_text()) for path in sorted(CELLS.glob("*.json"))]
     RESULTS.write_text(report(cells))
+    draw(cells, PICTURE)
     print(f"Written: {RESULTS.relative_to(ROOT)}")
 
 

@@ -110,7 +110,7 @@ def steered(host, X, seed, *, n_neurons=1024, aux_penalty=1 / 32, **params):
         "probe": probe, "random_state": seed,
         "memory": joblib.Memory(CACHE / "joblib", verbose=0), **params,
     }  # fmt: skip
-    return SteeredRecommender(host, **params).fit(X)
+    return SteeredRecommender(host, **({"rule": "shift"} | params)).fit(X)
 
 
 def published(host, X, seed, version, **selection):

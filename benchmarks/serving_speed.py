@@ -189,7 +189,7 @@ def stream(n_users=1_000_000, n_items=100_000):
         host = as_recommender((np.load(path / "U.npy", mmap_mode="r"), V))
         some = histories(rng, 10_000, n_items)
         probe = SparseAutoencoderProbe(max_iter=2, random_state=0)
-        model = SteeredRecommender(host, probe=probe, random_state=0)
+        model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0)
         model.fit(some, user_ids=np.arange(10_000))
         lists = np.lib.format.open_memmap(
             path / "lists.npy", "w+", np.int32, (n_users, K)

@@ -115,7 +115,9 @@ def measure(X, attributes, seed):
     host = as_recommender(als)
     probe = SparseAutoencoderProbe(1024, k=32, max_iter=50, random_state=seed)
     models = {
-        "neurons": SteeredRecommender(host, probe=probe, random_state=seed).fit(X),
+        "neurons": SteeredRecommender(
+            host, rule="shift", probe=probe, random_state=seed
+        ).fit(X),
         "penalty": PopularityPenaltyReranker(host).fit(X),
     }
     return steering_specificity(

@@ -38,7 +38,7 @@ def train_host(X):
 
 def search(host, X, y, strengths, memory):
     """Return the seconds of a search, and its mean scores."""
-    model = SteeredRecommender(host, memory=memory, random_state=0)
+    model = SteeredRecommender(host, rule="shift", memory=memory, random_state=0)
     grid = GridSearchCV(
         model,
         {"strength": strengths},

@@ -134,14 +134,14 @@ def neuron_families(pair, judge, seed):
 
     def published():
         model = SteeredRecommender(
-            host, probe=clone(probe).set_params(aux_penalty=0.5),
+            host, rule="shift", probe=clone(probe).set_params(aux_penalty=0.5),
             groups=PopularityGroups("count", head=0.1, tail=0.1),
             reconstruction="replace", random_state=seed,
         )  # fmt: skip
         return [Embedded("v2", model.fit(X, user_ids=ids))]
 
     def by_effect_size():
-        model = SteeredRecommender(host, probe=probe, random_state=seed)
+        model = SteeredRecommender(host, rule="shift", probe=probe, random_state=seed)
         return [
             Embedded(
                 label({}, whose),

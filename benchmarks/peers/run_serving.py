@@ -180,7 +180,7 @@ def _steered_model(data):
     host = as_recommender((data["U"], data["V"]))
     # Popularity is a matter of the histories; how good the probe is, costs nothing.
     probe = SparseAutoencoderProbe(max_iter=2, random_state=0)
-    model = SteeredRecommender(host, probe=probe, random_state=0)
+    model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0)
     return model.fit(data["X"], user_ids=np.arange(len(data["U"])))
 
 
