@@ -14,6 +14,7 @@ help:
 	@echo "make demo          train, wrap and steer a recommender on MovieLens"
 	@echo "make test          run all tests"
 	@echo "make lint          ruff, mypy, codespell"
+	@echo "make fuzz          try 300,000 examples of bad input (about half an hour)"
 	@echo "make docs          build the documentation into docs/_build/html"
 	@echo "make pictures      make its pictures of the explorer anew"
 	@echo "make test-recbole  run the tests of RecBole's checkpoints on RecBole itself"
@@ -61,6 +62,10 @@ lint: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-docs
 	$(ONE_THREAD) $(BIN)/python -m sphinx -j 2 -n -W --keep-going -b html docs docs/_build/html
+
+# New examples every time; what fails is kept in .hypothesis and tried first.
+fuzz: $(VENV)/.installed-test
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -q --hypothesis-profile=long tests/fuzz $(PYTEST_ARGS)
 
 # What the tests in a browser see is what the documentation shows.
 pictures: $(VENV)/.installed-test

@@ -128,7 +128,7 @@ def import_frame_library(backend: str) -> ModuleType:
     ImportError
         When the library is not installed.
     """
-    if backend not in ("pandas", "polars"):
+    if not isinstance(backend, str) or backend not in ("pandas", "polars"):
         raise ValueError(
             f"`backend` must be 'pandas' or 'polars'; got {backend!r}. "
             "Convert the frame for another library."

@@ -109,7 +109,7 @@ class PoolMixin(PostHocMixin):
         return self._pool_lists(pool, turned, k)
 
     def _draw(self, X, user_ids, per_row, k, exclude_seen=True, masks=(None, None)):
-        n = max(self.pool_size, k)
+        n = max(min(self.pool_size, X.shape[1]), k)
         pool = draw_pool(self.recommender_, X, user_ids, n, exclude_seen, masks)
         return replace(pool, factors=per_row)
 
@@ -154,8 +154,9 @@ class PoolMixin(PostHocMixin):
         return self.recommend(X, n_recommendations, user_ids=user_ids)
 
     def _check_lists(self, X, user_ids, n_recommendations):
-        k = check_list_length(n_recommendations, self.n_recommendations)
-        return *self._check_rows(X, user_ids), k
+        X, user_ids = self._check_rows(X, user_ids)
+        k = check_list_length(n_recommendations, self.n_recommendations, X.shape[1])
+        return X, user_ids, k
 
     def _pools(self, X, user_ids, per_row, k):
         for span in spans(X.shape[0]):

@@ -176,8 +176,8 @@ lists, default=None
         before the next, so that they share what does not depend on the strength.
         """
         turned = [self._turn_checked(strength) for strength in strengths]
-        k = check_list_length(n_recommendations, self.n_recommendations)
         X, user_ids = self._check_rows(X, user_ids)
+        k = check_list_length(n_recommendations, self.n_recommendations, X.shape[1])
         encoded = self._encode_to_score(X, user_ids)
         lists = np.empty((len(turned), X.shape[0], k), dtype=np.int64)
         for span in spans(X.shape[0]):
@@ -188,8 +188,8 @@ lists, default=None
 
     def _lister(self, X, n_recommendations, user_ids=None):
         """Return a function from strengths to lists; the host encodes the rows once."""
-        k = check_list_length(n_recommendations, self.n_recommendations)
         X, user_ids = self._check_rows(X, user_ids)
+        k = check_list_length(n_recommendations, self.n_recommendations, X.shape[1])
         encoded = self._share(self._encode_to_score(X, user_ids))
 
         def lists_at(strength):

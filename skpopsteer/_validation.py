@@ -4,6 +4,9 @@ Every message is one line: the argument in backticks, what it must be, what came
 to do. Nothing here changes the caller's arrays.
 """
 
+from math import isfinite
+from numbers import Real
+
 import numpy as np
 from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import validate_data
@@ -11,6 +14,8 @@ from sklearn.utils.validation import validate_data
 from skpopsteer._item_features import check_item_features
 
 __all__ = [
+    "as_array",
+    "as_csr_array",
     "as_interactions",
     "canonical_csr",
     "check_embeddings",
@@ -20,7 +25,51 @@ __all__ = [
     "check_per_item",
     "check_popularity",
     "check_user_ids",
+    "is_finite_number",
 ]
+
+
+#: Lists may be this long in any catalogue.
+_LONGEST = 2**16
+#: Popularity that can be summed and divided without leaving the range of floats.
+_LEAST, _MOST = 1e-100, 1e100
+
+
+def as_array(name, values):
+    """Turn what a caller holds into an array; rows of unequal length are none.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    values : array-like
+
+    Returns
+    -------
+    ndarray
+    """
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(
+            f"`{name}` must be an array; got rows of unequal length, or of unequal "
+            "depth. Pass a numpy array."
+        ) from None
+
+
+def as_csr_array(matrix):
+    """Convert a matrix of numbers to CSR, which knows no half precision."""
+    if issparse(matrix):
+        return matrix.tocsr()
+    return csr_array(matrix.astype(np.float32) if matrix.dtype == "e" else matrix)
+
+
+def is_finite_number(value):
+    """Tell whether a value is a number, and within the range of floats."""
+    try:
+        return isinstance(value, Real) and isfinite(value)
+    except OverflowError:
+        return False
 
 
 def canonical_csr(X):
@@ -62,14 +111,14 @@ def as_interactions(name, X):
     csr_array of shape (n_users, n_items)
         Canonical, as :func:`canonical_csr` makes it.
     """
-    X = X if issparse(X) else np.asarray(X)
+    X = X if issparse(X) else as_array(name, X)
     if X.ndim != 2 or X.dtype.kind not in "biuf":
         raise ValueError(
             f"`{name}` must be a matrix of numbers, users in rows and items in "
             f"columns; got shape {X.shape} and dtype {X.dtype}. "
             "Pass a scipy.sparse.csr_array."
         )
-    X = X.tocsr() if issparse(X) else csr_array(X)
+    X = as_csr_array(X)
     _require_finite_and_non_negative(name, X)
     return canonical_csr(X)
 
@@ -99,6 +148,12 @@ def check_interactions(estimator, X, *, reset, n_items=None):
     ValueError
         For negative or non-finite values, an empty matrix, or a wrong number of items.
     """
+    if getattr(getattr(X, "dtype", None), "kind", "f") in "mM":
+        # scikit-learn would count the days since 1970.
+        raise TypeError(
+            f"`X` must hold numbers; got dtype {X.dtype}. Pass times as "
+            "X.astype(np.int64)."
+        )
     try:
         X = validate_data(
             estimator,
@@ -159,7 +214,7 @@ def check_user_ids(user_ids, n_rows, n_users=None):
     -------
     ndarray of shape (n_rows,), dtype int64
     """
-    ids = np.asarray(user_ids)
+    ids = as_array("user_ids", user_ids)
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         raise ValueError(
             "`user_ids` must be a 1-D array of integer user positions; got an array of "
@@ -197,7 +252,7 @@ def check_embeddings(name, embeddings, *, n_columns=None):
     -------
     ndarray of shape (n_rows, d), dtype float32
     """
-    table = np.asarray(embeddings)
+    table = as_array(name, embeddings)
     if table.ndim != 2 or table.dtype.kind not in "fiu" or 0 in table.shape:
         raise ValueError(
             f"`{name}` must be a 2-D table of numbers, one row each; got shape "
@@ -218,7 +273,7 @@ def check_embeddings(name, embeddings, *, n_columns=None):
     return table
 
 
-def check_list_length(n_recommendations, default):
+def check_list_length(n_recommendations, default, n_items=0):
     """Return the length of the lists, which has to be a positive integer.
 
     Parameters
@@ -226,12 +281,20 @@ def check_list_length(n_recommendations, default):
     n_recommendations : int or None
     default : int
         Taken for None.
+    n_items : int, default=0
+        Size of the catalogue. Longer lists are padded, but no longer than memory lasts.
     """
     k = default if n_recommendations is None else n_recommendations
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(
             f"`n_recommendations` must be an integer >= 1; got {k!r}. "
             "It is the length of every list."
+        )
+    longest = max(n_items, _LONGEST)
+    if k > longest:
+        raise ValueError(
+            f"`n_recommendations` must be at most {longest}; got {k}. "
+            "A list holds an item once: longer lists are padding."
         )
     return int(k)
 
@@ -250,7 +313,7 @@ def check_popularity(name, popularity):
     -------
     ndarray of shape (n_items,), dtype float64
     """
-    popularity = np.asarray(popularity)
+    popularity = as_array(name, popularity)
     what = f"`{name}` must be a 1-D array of numbers, one per item"
     if popularity.dtype.kind not in "iuf":
         raise TypeError(
@@ -266,7 +329,14 @@ def check_popularity(name, popularity):
             f"`{name}` must hold finite numbers >= 0; got {strange[0]:g}. "
             "Use 0 for items without interactions."
         )
-    return popularity.astype(np.float64, copy=False)
+    popularity = popularity.astype(np.float64, copy=False)
+    strange = popularity[(popularity > _MOST) | (popularity < _LEAST)]
+    if strange.any():
+        raise ValueError(
+            f"`{name}` must hold 0, or numbers from {_LEAST:g} to {_MOST:g}; got "
+            f"{strange[strange > 0][0]:g}. Count interactions per item."
+        )
+    return popularity
 
 
 def check_per_item(name, values, n_items):
@@ -286,7 +356,7 @@ def check_per_item(name, values, n_items):
     -------
     ndarray of shape (n_items,)
     """
-    values = np.asarray(values)
+    values = as_array(name, values)
     if values.shape not in ((n_items,), (1, n_items)):
         raise ValueError(
             f"`{name}` must hold one value per item ({n_items}); got shape "
@@ -341,7 +411,7 @@ def _as_lists(name, lists, shape):
     """Refuse what has no length or order, and dense masks, which look like lists."""
     if issparse(lists) or isinstance(lists, list | tuple):
         return lists
-    table = np.asarray(lists)
+    table = as_array(name, lists)
     if table.ndim not in (1, 2):
         raise TypeError(
             f"`{name}` must be item positions, a list of lists or a sparse mask; got "
@@ -364,16 +434,23 @@ def _check_items(name, items, n_items):
             f"`{name}` must be one flat list, or one list per row; got a mix of both. "
             "Pass item positions for everybody, or a list of lists."
         ) from None
+    if items.ndim != 1:
+        raise ValueError(
+            f"`{name}` must be one flat list, or one list per row; got one of shape "
+            f"{items.shape} within. Pass item positions for everybody, or a list of "
+            "lists."
+        )
     if items.size and not np.issubdtype(items.dtype, np.integer):
         raise ValueError(
             f"`{name}` must hold integer item positions; got dtype {items.dtype}. "
             "Map your ids to positions first."
         )
-    items = items[items != -1].astype(np.int64)
+    items = items[items != -1]
+    # Looked at before they are converted: the highest of uint64 would become a -1.
     wrong = items[(items < 0) | (items >= n_items)]
     if len(wrong):
         raise ValueError(
             f"`{name}` must hold item positions 0 to {n_items - 1}; got {wrong[0]}. "
             "Map your ids to positions first."
         )
-    return items
+    return items.astype(np.int64)

@@ -1,7 +1,5 @@
 """What makes an estimator a recommender: lists, scores and accuracy from two hooks."""
 
-from numbers import Real
-
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +11,7 @@ from skpopsteer._validation import (
     check_item_lists,
     check_list_length,
     check_user_ids,
+    is_finite_number,
 )
 from skpopsteer.metrics import get_scorer
 from skpopsteer.topk import finite_top_k, forbid, only, row_blocks
@@ -190,7 +189,7 @@ lists, default=None
     ):
         self._check_strength(strength)
         X, user_ids = self._check_rows(X, user_ids)
-        k = check_list_length(n_recommendations, self.n_recommendations)
+        k = check_list_length(n_recommendations, self.n_recommendations, X.shape[1])
         if exclude is not None:
             exclude = check_item_lists("exclude", exclude, X.shape)
         if candidates is not None:
@@ -271,9 +270,7 @@ def _lists_of_span(context, X, user_ids, per_row, exclude, candidates):
 
 def check_strength(strength):
     """Refuse a strength that is neither None nor a finite number."""
-    if strength is not None and not (
-        isinstance(strength, Real) and np.isfinite(strength)
-    ):
+    if strength is not None and not is_finite_number(strength):
         raise ValueError(
             f"`strength` must be a finite number or None; got {strength!r}. "
             "0 gives the lists of the host."

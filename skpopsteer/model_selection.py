@@ -1,13 +1,14 @@
 """Split interactions, not users, in forms that scikit-learn's searches can slice."""
 
 import warnings
-from numbers import Integral
+from collections.abc import Mapping
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import csr_array, issparse, vstack
 from sklearn.utils import check_random_state
 
-from skpopsteer._validation import as_interactions
+from skpopsteer._validation import as_array, as_interactions
 
 __all__ = [
     "HeldOut",
@@ -54,7 +55,8 @@ def hide_interactions(X, *, test_size=0.2, times=None, random_state=None):
     True
     """
     a_number = isinstance(test_size, Integral) and not isinstance(test_size, bool)
-    if not (test_size >= 1 if a_number else 0 < test_size < 1):
+    a_share = isinstance(test_size, Real) and 0 < test_size < 1
+    if not (test_size >= 1 if a_number else a_share):
         raise ValueError(
             "`test_size` must be a share in (0, 1), or a number of interactions; got "
             f"{test_size!r}. Write 20 % as 0.2, and leave one out by 1."
@@ -62,9 +64,11 @@ def hide_interactions(X, *, test_size=0.2, times=None, random_state=None):
     X = as_interactions("X", X)
     rank, row, lengths = _rank_in_row(X, times, random_state)
     if a_number:
-        n_hidden = np.clip(lengths - 1, 0, test_size)
+        n_hidden = np.clip(lengths - 1, 0, min(test_size, X.shape[1]))
     else:
         n_hidden = np.floor(test_size * lengths + 1e-9).astype(np.int64)
+        # A share just below 1 is rounded up to it.
+        n_hidden = np.clip(n_hidden, 0, np.maximum(lengths - 1, 0))
     hidden = rank >= (lengths - n_hidden)[row]
     return _part(X, X.data, ~hidden, row), _part(X, np.ones(X.nnz), hidden, row)
 
@@ -116,6 +120,11 @@ def interaction_folds(X, n_splits=5, *, times=None, random_state=None):
             "Use hide_interactions for a single split."
         )
     X = as_interactions("X", X)
+    if n_splits > max(2, X.nnz):
+        raise ValueError(
+            f"`n_splits` must be at most the number of interactions ({X.nnz}); got "
+            f"{n_splits}. A fold has to hide one at least."
+        )
     rng = check_random_state(random_state)
     rank, row, lengths = _rank_in_row(X, times, rng)
     if times is None:
@@ -159,8 +168,8 @@ class HeldOut:
 
     def __init__(self, y):
         y = getattr(y, "y", y)
-        y = y.tocsr() if issparse(y) else np.asarray(y)
-        if not issparse(y) and y.ndim != 1:
+        y = y.tocsr() if issparse(y) else as_array("y", y)
+        if y.ndim != (2 if issparse(y) else 1):
             raise ValueError(
                 "`y` must be sparse (n_users, n_items), or one held-out item position "
                 f"per user; got shape {y.shape}. scipy.sparse.csr_array makes one."
@@ -179,7 +188,8 @@ class HeldOut:
         # scikit-learn indexes what has a shape with (rows, ...).
         rows = rows[0] if isinstance(rows, tuple) else rows
         if isinstance(rows, Integral):
-            rows = slice(rows, rows + 1)
+            # Not a slice: beyond the last row it would be empty, and a loop endless.
+            rows = [rows]
         return HeldOut(self.y[rows])
 
 
@@ -213,7 +223,8 @@ def best_subject_to(objective, *, at_least=None, within=None):
     ... })
     1
     """
-    at_least, within = dict(at_least or {}), dict(within or {})
+    at_least = _limits("at_least", at_least)
+    within = _limits("within", within)
     for name, share in within.items():
         if not 0 <= share < 1:
             raise ValueError(
@@ -222,7 +233,8 @@ def best_subject_to(objective, *, at_least=None, within=None):
             )
 
     def refit(cv_results):
-        shortfall = np.zeros(len(_mean_scores(cv_results, objective)))
+        objectives = _mean_scores(cv_results, objective)
+        shortfall = np.where(np.isnan(objectives), np.inf, 0.0)
         for name, floor in at_least.items():
             shortfall += _shortfall(_mean_scores(cv_results, name), floor)
         for name, share in within.items():
@@ -240,8 +252,7 @@ def best_subject_to(objective, *, at_least=None, within=None):
                 stacklevel=2,
             )
             return nearest
-        scores = np.where(shortfall > 0, -np.inf, _mean_scores(cv_results, objective))
-        return int(np.nanargmax(scores))
+        return int(np.where(shortfall > 0, -np.inf, objectives).argmax())
 
     return refit
 
@@ -279,6 +290,12 @@ def knee(first, second):
 
     def refit(cv_results):
         scores = np.column_stack([_mean_scores(cv_results, n) for n in (first, second)])
+        if np.isnan(scores).any(axis=1).all():
+            raise ValueError(
+                "`refit` must find a candidate that has a finite score of both "
+                f"{first!r} and {second!r}; got none. Look at what the candidates "
+                "raised: error_score='raise'."
+            )
         low, high = np.nanmin(scores, axis=0), np.nanmax(scores, axis=0)
         scaled = (scores - low) / np.where(high > low, high - low, 1.0)
         dominated = [
@@ -297,6 +314,23 @@ def knee(first, second):
     return refit
 
 
+def _limits(name, limits):
+    """Return limits by metric, each of them a number."""
+    limits = {} if limits is None else limits
+    if not isinstance(limits, Mapping):
+        raise TypeError(
+            f"`{name}` must be a dict of metrics to numbers; got {limits!r}. "
+            'Write {"ndcg@10": 0.03}.'
+        )
+    for metric, limit in limits.items():
+        if not isinstance(limit, Real) or limit != limit:
+            raise ValueError(
+                f"`{name}` must hold a number for every metric; got {limit!r} for "
+                f"{metric!r}. Write 3 % as 0.03."
+            )
+    return dict(limits)
+
+
 def _mean_scores(cv_results, name):
     column = f"mean_test_{name}"
     if column not in cv_results:
@@ -305,7 +339,15 @@ def _mean_scores(cv_results, name):
             f"`refit` must name metrics the search scores ({', '.join(known)}); got "
             f"{name!r}. Add it to scoring=get_scorer([...])."
         )
-    return np.asarray(cv_results[column], dtype=np.float64)
+    scores = np.asarray(cv_results[column], dtype=np.float64)
+    # A candidate that failed has NaN; one that diverged is no better.
+    scores = np.where(np.isfinite(scores), scores, np.nan)
+    if np.isnan(scores).all():
+        raise ValueError(
+            f"`refit` must find a candidate that has a finite score of {name!r}; got "
+            "none. Look at what the candidates raised: error_score='raise'."
+        )
+    return scores
 
 
 def _shortfall(scores, floor):

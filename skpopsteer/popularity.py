@@ -1,13 +1,13 @@
 """Popularity of items, its groups, and profiles made of one group only."""
 
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
 
-from skpopsteer._validation import as_interactions, check_popularity
+from skpopsteer._validation import as_array, as_interactions, check_popularity
 
 __all__ = ["PopularityGroups", "item_popularity", "synthetic_profiles"]
 
@@ -99,14 +99,15 @@ popular items holding at most 20 %
 
     def __post_init__(self):
         """Refuse what cannot be a convention, when it is made and not in a long fit."""
-        if self.convention not in ("count", "mass", "head_mass"):
+        conventions = ("count", "mass", "head_mass")
+        if not isinstance(self.convention, str) or self.convention not in conventions:
             raise ValueError(
                 "`convention` must be 'count', 'mass' or 'head_mass'; got "
                 f"{self.convention!r}. See the docstring of PopularityGroups."
             )
         for name in ("head", "tail"):
             share = getattr(self, name)
-            if share is not None and not 0 < share < 1:
+            if share is not None and not (isinstance(share, Real) and 0 < share < 1):
                 raise ValueError(
                     f"`{name}` must be a share in (0, 1); got {share!r}. "
                     "Write 20 % as 0.2."
@@ -270,7 +271,7 @@ def synthetic_profiles(
     >>> groups
     array([ 1, -1], dtype=int8)
     """
-    if version not in _PUBLISHED_LIMITS:
+    if not isinstance(version, str) or version not in _PUBLISHED_LIMITS:
         raise ValueError(
             f"`version` must be 'v1' or 'v2'; got {version!r}. "
             "They name PopSteer's two papers."
@@ -294,7 +295,7 @@ def synthetic_profiles(
 
 
 def _group_members(item_groups, n_items):
-    item_groups = np.asarray(item_groups)
+    item_groups = as_array("item_groups", item_groups)
     if item_groups.shape != (n_items,):
         raise ValueError(
             f"`item_groups` must hold one group per item ({n_items}); got shape "
@@ -319,11 +320,13 @@ def _choose_twins(X, n_profiles, version, rng):
             "Profiles are made in the likeness of real rows."
         )
     if n_profiles is not None and (
-        not isinstance(n_profiles, Integral) or n_profiles < 1
+        not isinstance(n_profiles, Integral)
+        or isinstance(n_profiles, bool)
+        or not 1 <= n_profiles < 2**31
     ):
         raise ValueError(
-            f"`n_profiles` must be an integer >= 1 or None; got {n_profiles!r}. "
-            "It is the number of twins in each group."
+            "`n_profiles` must be an integer >= 1, below 2**31, or None; got "
+            f"{n_profiles!r}. It is the number of twins in each group."
         )
     if n_profiles is None:
         n_profiles = max(2_048, min(len(rows), _PUBLISHED_LIMITS[version][0]))

@@ -1,6 +1,7 @@
 """Exact top-k over blocks of scores, with a rule for ties and for short lists."""
 
 import math
+from numbers import Integral
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -42,6 +43,8 @@ def row_blocks(n_rows: int, n_columns: int):
     >>> list(row_blocks(70, 2**20))
     [slice(0, 24, None), slice(24, 48, None), slice(48, 70, None)]
     """
+    for name, count in (("n_rows", n_rows), ("n_columns", n_columns)):
+        _check_count(name, count)
     most = max(BLOCK_ROWS, BLOCK_SCORES // max(1, n_columns))
     n_blocks = max(1, math.ceil(n_rows / most))
     step = max(1, math.ceil(n_rows / n_blocks))
@@ -84,6 +87,8 @@ def top_k(scores, k: int):
     >>> ids
     array([[ 1,  2,  0, -1, -1]])
     """
+    _check_scores(scores)
+    _check_count("k", k)
     n_rows, n_items = scores.shape
     kept = min(k, n_items)
     ids = np.full((n_rows, k), -1, dtype=np.int64)
@@ -136,6 +141,32 @@ Check the training of the host, and how far it is turned.
             "Check the training of the host, and how far it is turned."
         )
     return ids, values
+
+
+def _check_count(name, count):
+    if isinstance(count, bool) or not isinstance(count, Integral):
+        raise TypeError(
+            f"`{name}` must be an integer >= 0; got {count!r}. Pass a whole number."
+        )
+    if not 0 <= count < 2**31:
+        raise ValueError(
+            f"`{name}` must be an integer >= 0 and below 2**31; got {count}. "
+            "Pass a whole number."
+        )
+
+
+def _check_scores(scores):
+    if not isinstance(scores, np.ndarray) or scores.dtype.kind != "f":
+        raise TypeError(
+            "`scores` must be an array of floats, for -inf stands for an item that "
+            f"must not be listed; got {getattr(scores, 'dtype', type(scores).__name__)}"
+            ". Convert it by astype(np.float32)."
+        )
+    if scores.ndim != 2:
+        raise ValueError(
+            "`scores` must be 2-D, a row of scores of all items each; got shape "
+            f"{scores.shape}. Pass scores[None] for a single row."
+        )
 
 
 def _require_numbers(scores):
@@ -195,7 +226,16 @@ def highest(scores, k):
     >>> chosen[0], tied
     (array([0]), array([1]))
     """
+    _check_scores(scores)
+    _check_count("k", k)
     n_rows, n_columns = scores.shape
+    if not 1 <= k < n_columns:
+        raise ValueError(
+            f"`k` must be at least 1 and less than the number of columns ({n_columns})"
+            f"; got {k}. top_k takes any length."
+        )
+    if not n_rows:
+        return np.empty((0, k), dtype=np.int64), np.empty(0, dtype=np.int64)
     # About as many maxima to partition as there are scores in the groups chosen.
     size = 2 ** int(np.log2(max(1, np.sqrt(n_columns / (2 * k)))))
     if size < 4:
@@ -260,7 +300,12 @@ def merge_lists(first, second, n_first: int):
     >>> merge_lists(np.array([[4, 5, 6]]), np.array([[7, 4, 8]]), 1)
     array([[4, 7, 8]])
     """
+    for name, lists in (("first", first), ("second", second)):
+        _check_lists(name, lists, first.shape[0] if getattr(first, "ndim", 0) else 0)
+    _check_count("n_first", n_first)
     k = first.shape[1]
+    if not first.size:
+        return first.copy()
     n_first = min(n_first, k)
     head = first[:, :n_first]
     # One key per (row, item), so that a single look-up serves all rows.
@@ -270,6 +315,19 @@ def merge_lists(first, second, n_first: int):
     # A stable sort on "is padding" closes the gaps and keeps the order of the rest.
     order = np.argsort(merged == -1, axis=1, kind="stable")
     return np.take_along_axis(merged, order, axis=1)[:, :k]
+
+
+def _check_lists(name, lists, n_rows):
+    if not isinstance(lists, np.ndarray) or lists.dtype.kind != "i":
+        raise TypeError(
+            f"`{name}` must be an array of integer item positions; got "
+            f"{getattr(lists, 'dtype', type(lists).__name__)}. Pass lists of top_k."
+        )
+    if lists.ndim != 2 or len(lists) != n_rows:
+        raise ValueError(
+            f"`{name}` must be 2-D and have a list for each row of the other; got "
+            f"shape {lists.shape}. Pass lists of top_k."
+        )
 
 
 def forbid(scores, mask, rows=None):
@@ -294,7 +352,8 @@ def forbid(scores, mask, rows=None):
     array([[-inf,   1.],
            [-inf,   1.]])
     """
-    scores[_positions(mask, rows)] = -np.inf
+    _check_scores(scores)
+    scores[_positions(scores, mask, rows)] = -np.inf
 
 
 def only(scores, mask, rows=None):
@@ -321,17 +380,31 @@ def only(scores, mask, rows=None):
     >>> only(np.ones((1, 2)), np.array([True, False]))
     array([[  1., -inf]])
     """
+    _check_scores(scores)
     allowed = np.full_like(scores, -np.inf)
-    positions = _positions(mask, rows)
+    positions = _positions(scores, mask, rows)
     allowed[positions] = scores[positions]
     return allowed
 
 
-def _positions(mask, rows):
+def _positions(scores, mask, rows):
+    n_rows, n_items = scores.shape
     if not issparse(mask):
+        if getattr(mask, "shape", None) != (n_items,):
+            raise ValueError(
+                f"`mask` must hold one value per item ({n_items}), or be a CSR array "
+                f"with a row each; got {getattr(mask, 'shape', type(mask).__name__)}. "
+                "Pass an array of bool."
+            )
         return slice(None), np.flatnonzero(mask)
     # Not mask[rows]: that would cost more than all the rest.
-    start, stop = (0, mask.shape[0]) if rows is None else (rows.start, rows.stop)
+    start, stop, _ = (slice(None) if rows is None else rows).indices(mask.shape[0])
+    if mask.format != "csr" or mask.shape[1] != n_items or stop - start != n_rows:
+        raise ValueError(
+            f"`mask` must be a CSR array with a row for each of {n_rows} rows and "
+            f"{n_items} columns; got {mask.format} of shape {mask.shape} at "
+            f"{start}:{stop}. Convert it by csr_array(mask), and check `rows`."
+        )
     indptr = mask.indptr[start : stop + 1]
     held = mask.indices[indptr[0] : indptr[-1]]
     return np.repeat(np.arange(stop - start), np.diff(indptr)), held

@@ -81,7 +81,7 @@ ESTIMATORS = [
     GradientPopularityAdjuster(small_host(), keep_top=1),
     RelevanceCalibrator(small_host(), pool_size=5, cv=2, random_state=0),
     SlotPricingRecommender(small_host(), pool_size=5, strength=0.01, random_state=0),
-    SteeredRecommender(small_host(), probe=small_probe(), random_state=0),
+    SteeredRecommender(small_host(), rule="shift", probe=small_probe(), random_state=0),
     SteeredRecommender(
         small_host(),
         probe=small_probe(),

@@ -25,7 +25,7 @@ K = 10
 POST_HOC = {
     "penalty": lambda host, **params: PopularityPenaltyReranker(host, **params),
     "steered": lambda host, **params: SteeredRecommender(
-        host, probe=PCA(4), random_state=0, **params
+        host, probe=PCA(4), random_state=0, **({"rule": "shift"} | params)
     ),
 }
 

@@ -57,7 +57,9 @@ def steered(name, knobs="user", **params):
     host = HOSTS[name]()
     probe = SparseAutoencoderProbe(32, k=4, max_iter=2, random_state=0)
     params = {"strength": 2.0, "random_state": 0, **KNOBS[knobs], **params}
-    return SteeredRecommender(host.recommender, probe=probe, **params).fit(host.X)
+    return SteeredRecommender(
+        host.recommender, probe=probe, **({"rule": "shift"} | params)
+    ).fit(host.X)
 
 
 def fitted(estimator, X):

@@ -237,7 +237,9 @@ def test_the_folder_of_a_cache_is_left_out(kind, nested, file, interactions, tmp
     folder = tmp_path / "cache"
     memory = str(folder) if kind is str else joblib.Memory(folder, verbose=0)
     host = HOSTS["truncated_svd"]().recommender
-    inner = SteeredRecommender(host, probe=PCA(4), memory=memory, random_state=0)
+    inner = SteeredRecommender(
+        host, rule="shift", probe=PCA(4), memory=memory, random_state=0
+    )
     inner.fit(interactions)
     model = make_pipeline(inner, memory=memory) if nested else inner
     save(model, file)
@@ -259,7 +261,7 @@ def test_the_folder_of_a_cache_is_left_out(kind, nested, file, interactions, tmp
 
 def test_no_file_can_name_a_folder_of_pickles(file, tmp_path):
     host = as_recommender(TABLES)
-    skops.io.dump(SteeredRecommender(host, memory=str(tmp_path)), file)
+    skops.io.dump(SteeredRecommender(host, rule="shift", memory=str(tmp_path)), file)
     assert load(file).memory is None
 
 
@@ -287,15 +289,19 @@ def _refused():
             r"`fold_in` must be of a type that load trusts; got \S+\.fold_in\. ",
         ),
         "user_strength": (
-            SteeredRecommender(plain, user_strength=weigh),
+            SteeredRecommender(plain, rule="shift", user_strength=weigh),
             r"`user_strength` must be of a type that load trusts; got \S+\.weigh\. ",
         ),
         "lambda": (
-            SteeredRecommender(plain, user_strength=lambda X: np.ones(X.shape[0])),
+            SteeredRecommender(
+                plain, rule="shift", user_strength=lambda X: np.ones(X.shape[0])
+            ),
             r"`user_strength` .*<lambda>",
         ),
         "method": (
-            SteeredRecommender(plain, user_strength=plain.estimator.predict),
+            SteeredRecommender(
+                plain, rule="shift", user_strength=plain.estimator.predict
+            ),
             "must be of parts that skops can save",
         ),
         "tensors": (tensors, "must be of parts that skops can save"),

@@ -254,7 +254,7 @@ def test_groups_survive_clone_and_pickle():
 def test_an_estimator_that_holds_groups_can_be_cloned(interactions):
     host = as_recommender(TruncatedSVD(4, random_state=0).fit(interactions))
     groups = PopularityGroups("head_mass", 0.5)
-    assert clone(SteeredRecommender(host, groups=groups)).groups == groups
+    assert clone(SteeredRecommender(host, rule="shift", groups=groups)).groups == groups
 
 
 @pytest.mark.parametrize("X", [["a"], [["a", "b"]], [1, 2], [[[1]]]])

@@ -30,7 +30,7 @@ from tests.instances import ESTIMATORS
 
 def small_model(host):
     probe = SparseAutoencoderProbe(32, k=4, max_iter=3, random_state=0)
-    return SteeredRecommender(host, probe=probe, random_state=0)
+    return SteeredRecommender(host, rule="shift", probe=probe, random_state=0)
 
 
 def test_a_grid_over_strength_prefers_what_scores_best(host, split):

@@ -123,7 +123,9 @@ def test_steered_lists_are_the_same_with_every_argument(side, pool):
 def test_what_is_fitted_in_a_pool_is_the_same(processes):
     host = HOSTS["autoencoder"]()
     probe = SparseAutoencoderProbe(16, k=4, max_iter=1, random_state=0)
-    model = SteeredRecommender(host.recommender, probe=probe, random_state=0)
+    model = SteeredRecommender(
+        host.recommender, rule="shift", probe=probe, random_state=0
+    )
     alone = model.fit(host.X).transform(host.X)
     with joblib.parallel_config(**processes):
         spread = model.fit(host.X).transform(host.X)

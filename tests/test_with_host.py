@@ -65,7 +65,7 @@ def hosts(request, tables):
 def fit(host, X, **params):
     probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
     params = {"probe": probe, "random_state": 0, **params}
-    return SteeredRecommender(host, **params).fit(X, user_ids=IDS)
+    return SteeredRecommender(host, **({"rule": "shift"} | params)).fit(X, user_ids=IDS)
 
 
 @pytest.fixture(scope="module", params=SIDES)

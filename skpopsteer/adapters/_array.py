@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 
 from skpopsteer._compat import Interval, StrOptions
-from skpopsteer._validation import check_embeddings
+from skpopsteer._validation import as_array, check_embeddings
 from skpopsteer.adapters._base import EmbeddingAdapter
 
 
@@ -118,7 +118,14 @@ class ArrayRecommender(EmbeddingAdapter):
         return self.fold_in is not None
 
     def _check_bias(self, bias):
-        bias = np.asarray(bias, dtype=np.float32)
+        bias = as_array("item_bias", bias)
+        if bias.dtype.kind not in "biuf":
+            raise TypeError(
+                f"`item_bias` must hold numbers; got dtype {bias.dtype}. "
+                "Leave it out if the model has none."
+            )
+        with np.errstate(over="ignore"):
+            bias = bias.astype(np.float32, copy=False)
         if bias.shape != (self.n_items_,) or not np.isfinite(bias).all():
             raise ValueError(
                 f"`item_bias` must hold one finite number per item "
@@ -148,6 +155,11 @@ class ArrayRecommender(EmbeddingAdapter):
             )
         V = self.item_embeddings_
         if callable(self.fold_in):
-            U = self.fold_in(X)
-            return check_embeddings("fold_in(X)", U, n_columns=V.shape[1])
+            U = check_embeddings("fold_in(X)", self.fold_in(X), n_columns=V.shape[1])
+            if len(U) != X.shape[0]:
+                raise ValueError(
+                    f"`fold_in(X)` must have a row per row of `X` ({X.shape[0]}); got "
+                    f"{len(U)}. Fold every row in by itself."
+                )
+            return U
         return self._ridge_fold_in(X)

@@ -13,7 +13,11 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._spans import over_spans
-from skpopsteer._validation import check_interactions, check_user_ids
+from skpopsteer._validation import (
+    check_embeddings,
+    check_interactions,
+    check_user_ids,
+)
 from skpopsteer.base import RecommenderMixin
 
 
@@ -118,7 +122,7 @@ class EmbeddingAdapter(
             ``U @ item_embeddings_.T + item_bias_``, unless the host decodes otherwise.
         """
         check_is_fitted(self)
-        U = np.asarray(U, dtype=np.float32)
+        U = check_embeddings("U", U, n_columns=self._n_features_out)
         scores = np.empty((len(U), self.n_items_), dtype=np.float32)
         self._multiply_into(scores, U)
         return scores

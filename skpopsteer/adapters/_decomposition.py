@@ -130,7 +130,10 @@ class DecompositionRecommender(EmbeddingAdapter):
         return np.asarray(components, dtype=np.float32).T
 
     def _train(self, X):
-        self._trained = _require_components(clone(self.decomposition).fit(X))
+        # TruncatedSVD divides by the variance, which rows that are all alike lack.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            trained = clone(self.decomposition).fit(X)
+        self._trained = _require_components(trained)
 
     def _fold_in(self, X):
         decomposition = self.decomposition_

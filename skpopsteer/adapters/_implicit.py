@@ -1,6 +1,7 @@
 """Bridge to the library implicit: ALS, BPR and logistic matrix factorisation."""
 
 import copy
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import joblib
@@ -163,14 +164,14 @@ LogisticMatrixFactorization
 
     def _train(self, X):
         model = copy.deepcopy(self.model)
-        with one_blas_thread():
+        with one_blas_thread(), _solvable(X):
             model.fit(_to_csr_matrix(X), show_progress=False)
         self._trained = model
 
     def _fold_in(self, X):
         if count_extra_columns(self.model):
             return self._ridge_fold_in(X)
-        with one_blas_thread():
+        with one_blas_thread(), _solvable(X):
             U = self._solver().recalculate_user(
                 np.arange(X.shape[0]), _to_csr_matrix(X)
             )
@@ -200,6 +201,21 @@ def count_extra_columns(model):
     return _EXTRA_COLUMNS[name]
 
 
+@contextmanager
+def _solvable(X):
+    """Say what implicit's solver of least squares means where it fails."""
+    try:
+        yield
+    except ValueError as error:
+        if "posv failed" not in str(error):
+            raise
+        raise ValueError(
+            "`X` must hold weights that least squares can be solved with; got up to "
+            f"{X.data.max():g}, where the solver fails. Scale the weights down, or "
+            "raise the regularization of the model."
+        ) from error
+
+
 def _to_numpy(factors):
     return factors.to_numpy() if hasattr(factors, "to_numpy") else factors
 
@@ -211,6 +227,11 @@ def _check_factors(name, factors, n_extra):
 
 def _to_csr_matrix(X):
     """Convert to what implicit accepts: a csr_matrix of float32 with int32 indices."""
+    if X.data.max(initial=0) > np.finfo(np.float32).max:
+        raise ValueError(
+            "`X` must hold weights within float32 for a model of implicit; got "
+            f"{X.data.max():g}. Scale the weights down."
+        )
     return csr_matrix(
         (
             X.data.astype(np.float32),

@@ -1,5 +1,7 @@
 """Read a layer of a torch module while the module runs as it always does."""
 
+from numbers import Integral
+
 __all__ = ["LayerOutput"]
 
 
@@ -48,7 +50,7 @@ class LayerOutput:
         tensor of shape (n_rows, d)
         """
         layers = dict(module.named_modules())
-        if self.layer not in layers:
+        if not isinstance(self.layer, str) or self.layer not in layers:
             names = ", ".join(repr(name) for name in list(layers)[:20])
             raise ValueError(
                 f"`layer` must name a submodule; got {self.layer!r}. Some are {names}."
@@ -67,7 +69,18 @@ class LayerOutput:
                 "not. Name another, or pass a function as the encoder."
             )
         output = taken[-1][0] if isinstance(taken[-1], tuple) else taken[-1]
-        return output if self.position is None else output[:, self.position]
+        return output if self.position is None else self._take_position(output)
+
+    def _take_position(self, output):
+        position, length = self.position, output.shape[1] if output.ndim == 3 else 0
+        whole = isinstance(position, Integral) and not isinstance(position, bool)
+        if not whole or not -length <= position < length:
+            raise ValueError(
+                f"`position` must be one of the {length} positions that the layer puts "
+                f"out, of shape {tuple(output.shape)}; got {position!r}. Leave it out "
+                "for one embedding a row."
+            )
+        return output[:, int(position)]
 
     def __repr__(self):
         position = "" if self.position is None else f", position={self.position}"

@@ -1,8 +1,10 @@
 """Rows of times into the padded sequences that order-aware hosts read."""
 
+from numbers import Integral
+
 import numpy as np
 
-from skpopsteer._validation import as_interactions
+from skpopsteer._validation import as_array, as_interactions
 
 __all__ = ["check_sequences", "rows_to_sequences"]
 
@@ -35,6 +37,12 @@ def rows_to_sequences(X, max_length=50):
     >>> rows_to_sequences(csr_array([[0, 30, 10, 20]]), max_length=2)
     array([[3, 1]])
     """
+    whole = isinstance(max_length, Integral) and not isinstance(max_length, bool)
+    if not whole or not 1 <= max_length < 2**31:
+        raise ValueError(
+            f"`max_length` must be an integer >= 1; got {max_length!r}. "
+            "It is the length of the sequences."
+        )
     X = as_interactions("X", X)
     lengths = np.diff(X.indptr)
     rows = np.repeat(np.arange(X.shape[0]), lengths)
@@ -65,7 +73,7 @@ def check_sequences(sequences, n_items, max_length):
     ndarray of shape (n_users, max_length), dtype int64
         Padded with -1 at the end.
     """
-    sequences = np.asarray(sequences)
+    sequences = as_array("sequences", sequences)
     if sequences.ndim != 2 or not np.issubdtype(sequences.dtype, np.integer):
         raise ValueError(
             "`sequences` must be a 2-D array of integer item positions; got shape "

@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 
-from skpopsteer._validation import as_interactions, check_popularity
+from skpopsteer._validation import as_array, as_interactions, check_popularity
 from skpopsteer.metrics._arguments import parameters
 from skpopsteer.metrics._lists import (
     BoolArray,
     FloatArray,
     IntArray,
+    check_count,
     check_groups,
     check_lists,
     check_range,
@@ -60,7 +61,8 @@ def name_metrics(metrics: Any) -> dict[str, Metric]:
     """Turn names and callables into functions and lengths of lists, by name."""
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
-    if not isinstance(metrics, Iterable):
+    # An array without dimensions has an iterator, which raises.
+    if not isinstance(metrics, Iterable) or getattr(metrics, "ndim", 1) == 0:
         raise TypeError(
             "`metrics` must be names, callables, or a dict of them; got "
             f"{metrics!r}. Write ['ndcg@10', 'gini@10']."
@@ -86,7 +88,9 @@ def _parse(metric: Any) -> Metric:
     if callable(metric):
         return metric, None
     if isinstance(metric, tuple) and len(metric) == 2 and callable(metric[0]):
-        return metric
+        function, k = metric
+        advice = "Leave it out to use every column."
+        return function, None if k is None else check_count("k", k, advice)
     base, at, length = str(metric).lower().partition("@")
     name = ALIASES.get(base, base)
     if name not in _FUNCTIONS:
@@ -174,7 +178,7 @@ def read_user_groups(
             "niche and blockbuster: the 20 % with the lowest and the highest share of "
             "head items in their histories, and their equals; diverse: all others"
         )
-    labels = np.asarray(user_groups)
+    labels = as_array("user_groups", user_groups)
     if labels.shape != (X.shape[0],):
         raise ValueError(
             f"`user_groups` must be 1-D with one label per row of `X` ({X.shape[0]}); "
@@ -202,6 +206,10 @@ def check_numbers(n_boot: Any, confidence: float) -> tuple[int, float]:
     if not isinstance(n_boot, Integral) or isinstance(n_boot, bool) or n_boot < 0:
         raise ValueError(
             f"`n_boot` must be an integer >= 0; got {n_boot!r}. Use 0 for no intervals."
+        )
+    if int(n_boot) >= 2**31:
+        raise ValueError(
+            f"`n_boot` must be below 2**31; got {n_boot}. A thousand draws are usual."
         )
     if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise ValueError(

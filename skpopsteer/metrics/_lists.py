@@ -16,6 +16,9 @@ FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
+#: Above any position or number of things: products of two stay within int64.
+_TOO_MANY = 2**31
+
 
 class Pairs(NamedTuple):
     """Distinct (user, item) pairs, in ascending order of their keys."""
@@ -70,6 +73,14 @@ def as_int_array(name: str, value: Any, n_dims: int, what: str) -> IntArray:
         raise TypeError(f"`{name}` must be {what}; got dtype {array.dtype}. {advice}")
     if array.ndim != n_dims:
         raise ValueError(f"`{name}` must be {what}; got shape {array.shape}. {advice}")
+    if array.dtype.itemsize >= 4 and array.size:
+        # Before they are converted: the highest of uint64 would become a -1.
+        for extreme in (array.min(), array.max()):
+            if not -_TOO_MANY < extreme < _TOO_MANY:
+                raise ValueError(
+                    f"`{name}` must be {what}; got {extreme}, beyond 2**31. "
+                    "Map your ids to positions first."
+                )
     return array.astype(np.int64, copy=False)
 
 
@@ -138,6 +149,11 @@ def check_interactions(
         raise TypeError(
             f"`{name}` must be a sparse array or matrix; got {type(matrix).__name__}. "
             "scipy.sparse.csr_array makes one."
+        )
+    if matrix.dtype.kind not in "biuf":
+        raise TypeError(
+            f"`{name}` must hold numbers; got dtype {matrix.dtype}. "
+            "Convert it by astype(np.float64)."
         )
     if matrix.ndim != 2:
         raise ValueError(

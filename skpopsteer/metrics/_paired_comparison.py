@@ -182,7 +182,8 @@ def compare_cells(
     notes: list[str],
 ) -> PairedComparison:
     """Compare two tables, which must be of the same users and questions."""
-    if adjust not in _ADJUSTED:
+    known = adjust is None or isinstance(adjust, str)
+    if not known or adjust not in _ADJUSTED:
         raise ValueError(
             f"`adjust` must be 'bh', 'by' or None; got {adjust!r}. "
             "See scipy.stats.false_discovery_control."

@@ -271,7 +271,7 @@ class RankingFrame:
             interval is that of those two; having been chosen for their gap, it is
             rather too far from 0. NaN and empty names with fewer than two values.
         """
-        if item_group not in self.item_groups:
+        if not isinstance(item_group, str) or item_group not in self.item_groups:
             raise ValueError(
                 f"`item_group` must be one of {', '.join(self.item_groups)}; got "
                 f"{item_group!r}. Name a column of the table."

@@ -6,7 +6,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skpopsteer._validation import as_interactions, check_per_item
+from skpopsteer._validation import (
+    as_interactions,
+    check_per_item,
+    check_popularity,
+)
 from skpopsteer.metrics._arguments import call_arguments, parameters
 from skpopsteer.metrics._bootstrap import bootstrap_metric
 from skpopsteer.metrics._lists import check_split
@@ -45,6 +49,11 @@ class RecommenderScorer:
     """
 
     def __init__(self, metrics, *, single=False, groups=None):
+        if groups is not None and not isinstance(groups, PopularityGroups):
+            raise TypeError(
+                f"`groups` must be PopularityGroups or None; got {groups!r}. "
+                "Pass labels of items to the scorer: item_groups=..."
+            )
         self.metrics = metrics
         self.single = single
         self.groups = groups
@@ -216,6 +225,7 @@ def _popularity(estimator, X, given):
     """Return interactions per item, and the users they were counted over."""
     if given is not None:
         given = check_per_item("item_popularity", given, X.shape[1])
+        given = check_popularity("item_popularity", given)
         # As many users as the most popular item asks for: nobody says how many.
         return given, max(X.shape[0], int(np.ceil(given.max())))
     own = getattr(estimator, "item_popularity_", None)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
-from skpopsteer._validation import check_popularity
+from skpopsteer._validation import as_array, check_popularity
 from skpopsteer.metrics._lists import (
     FloatArray,
     IntArray,
@@ -192,7 +192,7 @@ def user_popularity_deviation(
 
 def _mean_over_groups(values: FloatArray, user_groups: ArrayLike) -> float:
     """Average the means of the groups that have a defined value."""
-    labels = np.asarray(user_groups)
+    labels = as_array("user_groups", user_groups)
     if labels.shape != values.shape:
         raise ValueError(
             "`user_groups` must be 1-D with one label per list of `recommendations` "

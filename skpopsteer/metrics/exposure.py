@@ -22,7 +22,10 @@ from skpopsteer.metrics._lists import (
 def _exposures(recommendations: ArrayLike, n_items: int, k: int | None) -> IntArray:
     """Count how often every item is recommended."""
     lists = check_lists(recommendations, k)
-    n_items = check_count("n_items", n_items, "Pass the size of the catalogue.")
+    advice = "Pass the size of the catalogue."
+    n_items = check_count("n_items", n_items, advice)
+    if n_items >= 2**31:
+        raise ValueError(f"`n_items` must be below 2**31; got {n_items}. {advice}")
     check_range(lists, n_items, "`n_items`")
     return np.bincount(lists[lists >= 0], minlength=n_items)
 

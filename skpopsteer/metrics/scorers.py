@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 from skpopsteer.metrics import accuracy, calibration, exposure, fairness, tail
+from skpopsteer.metrics._lists import check_count
 from skpopsteer.metrics._scorer import RecommenderScorer
 
 __all__ = [
@@ -91,6 +92,13 @@ def make_recommender_scorer(function, *, k=None, greater_is_better=True, groups=
     >>> make_recommender_scorer(first_items, k=1)
     get_scorer('first_items@1')
     """
+    if not callable(function):
+        raise TypeError(
+            f"`function` must be a metric, a callable; got {function!r}. "
+            "get_scorer takes names."
+        )
+    if k is not None:
+        k = check_count("k", k, "Leave it out for the estimator's own length.")
     name = getattr(function, "__name__", type(function).__name__)
     name = ("" if greater_is_better else "neg_") + name + ("" if k is None else f"@{k}")
     sign = 1 if greater_is_better else -1
@@ -136,12 +144,17 @@ def get_scorer(scoring, *, groups=None):
     """
     if isinstance(scoring, str):
         return RecommenderScorer({scoring: _parse(scoring)}, single=True, groups=groups)
-    if not isinstance(scoring, Iterable) or not (names := list(scoring)):
+    if not _can_be_listed(scoring) or not (names := list(scoring)):
         raise ValueError(
             f"`scoring` must be a name or a list of names; got {scoring!r}. "
             'Write "ndcg@10", or a list of such names.'
         )
     return RecommenderScorer({name: _parse(name) for name in names}, groups=groups)
+
+
+def _can_be_listed(scoring):
+    # An array without dimensions has an iterator, which raises.
+    return isinstance(scoring, Iterable) and getattr(scoring, "ndim", 1) > 0
 
 
 def score_bounds(function, sign):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from skpopsteer._validation import canonical_csr
+from skpopsteer._validation import as_array, as_csr_array, canonical_csr
 
 __all__ = ["as_csr", "check_activations", "concept_activity", "neuron_tfidf"]
 
@@ -106,7 +106,8 @@ def neuron_tfidf(R, *, direction="best_characterizes"):
     array([[1.   , 0.5  ],
            [0.   , 0.703]])
     """
-    if direction not in ("best_characterizes", "most_unique"):
+    directions = ("best_characterizes", "most_unique")
+    if not isinstance(direction, str) or direction not in directions:
         raise ValueError(
             "`direction` must be 'best_characterizes' or 'most_unique'; got "
             f"{direction!r}. The first finds a neuron for a concept."
@@ -142,13 +143,13 @@ def check_activations(Z, T):
 
 def as_csr(name, matrix):
     """Return a canonical CSR array, which may share memory with the input."""
-    matrix = matrix if issparse(matrix) else np.asarray(matrix)
+    matrix = matrix if issparse(matrix) else as_array(name, matrix)
     if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
         raise ValueError(
             f"`{name}` must be a matrix of numbers; got shape {matrix.shape} and dtype "
             f"{matrix.dtype}. Pass an array or a scipy.sparse.csr_array."
         )
-    matrix = canonical_csr(csr_array(matrix))
+    matrix = canonical_csr(as_csr_array(matrix))
     if not np.isfinite(matrix.data).all() or (matrix.data < 0).any():
         what = "activations, no pre-activations" if name == "Z" else "0 for what is not"
         # The middle is scikit-learn's wording, which its own checks look for.

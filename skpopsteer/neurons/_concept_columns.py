@@ -1,5 +1,6 @@
 """Look up the concept a caller names among the features of the rows."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral
 
@@ -24,6 +25,11 @@ def check_concept_names(names, n_concepts):
     """
     if names is None:
         return [str(column) for column in range(n_concepts)]
+    if not isinstance(names, Iterable) or getattr(names, "ndim", 1) != 1:
+        raise TypeError(
+            f"`feature_names` must be a list of names; got {names!r}. "
+            "Pass the names of the columns."
+        )
     names = [str(name) for name in names]
     if len(names) != n_concepts:
         raise ValueError(
@@ -72,7 +78,7 @@ def _find_column(concept, names):
                 f"{concept}. Names stand for themselves, whatever the order of columns."
             )
         return int(concept)
-    if concept in names:
+    if isinstance(concept, str) and concept in names:
         return names.index(concept)
     raise ValueError(
         f"`concept` must be the name of a concept; got {concept!r}. "

@@ -99,7 +99,9 @@ def fire_often_enough(Z, T, min_support):
 
     def enough(columns):
         members = by_concept[columns]
-        needed = np.minimum(min_support, members.sum(axis=1))[:, None]
+        # No concept has more rows than there are, whatever the integer asked for.
+        most = min(min_support, Z.shape[0])
+        needed = np.minimum(most, members.sum(axis=1))[:, None]
         support = (members @ fires).toarray()
         return (support >= needed) & (support > 0)
 
@@ -171,11 +173,17 @@ def _moments(table):
     n_rows, n_columns = table.shape
     values = table.data.astype(np.float64)
     mean = np.bincount(table.indices, values, minlength=n_columns) / n_rows
-    squares = np.bincount(
-        table.indices, (values - mean[table.indices]) ** 2, minlength=n_columns
-    )
-    n_zeros = n_rows - np.bincount(table.indices, minlength=n_columns)
-    deviation = np.sqrt((squares + n_zeros * mean**2) / n_rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.bincount(
+            table.indices, (values - mean[table.indices]) ** 2, minlength=n_columns
+        )
+        n_zeros = n_rows - np.bincount(table.indices, minlength=n_columns)
+        deviation = np.sqrt((squares + n_zeros * mean**2) / n_rows)
+    if not np.isfinite(deviation).all():
+        raise ValueError(
+            "`Z` must hold numbers whose squares are finite; got some beyond 1e150. "
+            "Look at the training of the probe."
+        )
     # What is left of a constant column by rounding is no variation.
     return mean, np.where(deviation > 1e-8 * np.abs(mean), deviation, 0.0)
 

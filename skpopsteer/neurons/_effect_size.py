@@ -4,6 +4,8 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.stats import ttest_ind_from_stats
 
+from skpopsteer._validation import as_array, is_finite_number
+
 __all__ = ["cohens_d", "cohens_d_from_stats"]
 
 #: Entries turned into float64 at once while moments are summed.
@@ -52,14 +54,24 @@ def cohens_d(Z, y):
     >>> scores
     array([1., 0.])
     """
-    y = np.asarray(y)
+    y = as_array("y", y)
+    if y.ndim != 1:
+        raise ValueError(
+            f"`y` must be 1-D, a group a row; got shape {y.shape}. Use 1 for head, -1 "
+            "for tail, 0 for rows to ignore."
+        )
     head, tail = np.flatnonzero(y == 1), np.flatnonzero(y == -1)
     if not len(head) or not len(tail):
         raise ValueError(
             "`y` must mark rows of the head group with 1 and of the tail group with "
             f"-1; got {len(head)} and {len(tail)} rows. Both groups need one."
         )
-    Z = Z.tocsr() if issparse(Z) else np.asarray(Z)
+    Z = Z.tocsr() if issparse(Z) else as_array("Z", Z)
+    if Z.ndim != 2 or Z.dtype.kind not in "biuf":
+        raise ValueError(
+            "`Z` must be a matrix of numbers, rows by neurons; got shape "
+            f"{Z.shape} and dtype {Z.dtype}. Pass an array or a scipy.sparse.csr_array."
+        )
     if y.shape != (Z.shape[0],):
         raise ValueError(
             f"`y` must hold one group per row of `Z` ({Z.shape[0]}); got shape "
@@ -67,6 +79,11 @@ def cohens_d(Z, y):
         )
     mean_head, std_head = _moments(Z, head)
     mean_tail, std_tail = _moments(Z, tail)
+    if not np.isfinite([mean_head, std_head, mean_tail, std_tail]).all():
+        raise ValueError(
+            "`Z` must hold finite numbers, their squares too; got NaN, infinity or "
+            "numbers beyond 1e150. Look at the training of the probe."
+        )
     scores = cohens_d_from_stats(
         mean_head, std_head, mean_tail, std_tail, len(head), len(tail)
     )
@@ -105,15 +122,50 @@ def cohens_d_from_stats(
     >>> cohens_d_from_stats([3.0], [1.0], [1.0], [1.0])
     array([2.])
     """
-    mean_head, std_head, mean_tail, std_tail = (
-        np.asarray(a, dtype=np.float64)
-        for a in (mean_head, std_head, mean_tail, std_tail)
-    )
+    moments = {
+        "mean_head": mean_head,
+        "std_head": std_head,
+        "mean_tail": mean_tail,
+        "std_tail": std_tail,
+    }
+    mean_head, std_head, mean_tail, std_tail = _check_moments(moments)
+    for name, n_rows in (("n_head", n_head), ("n_tail", n_tail)):
+        if n_rows is not None and not (is_finite_number(n_rows) and n_rows > 0):
+            raise ValueError(
+                f"`{name}` must be a positive number of rows, or None; got {n_rows!r}. "
+                "None weighs both groups alike."
+            )
     weight = 0.5 if n_head is None or n_tail is None else n_head / (n_head + n_tail)
     pooled = np.sqrt(weight * std_head**2 + (1 - weight) * std_tail**2)
     scores = np.zeros_like(pooled)
     np.divide(mean_head - mean_tail, pooled, out=scores, where=pooled > 0)
     return scores
+
+
+def _check_moments(moments):
+    """Return means and deviations as float64 of one shape."""
+    checked = []
+    for name, values in moments.items():
+        array = as_array(name, values)
+        strange = array.dtype.kind not in "biuf"
+        if strange or not (np.abs(array) < 1e150).all():
+            raise ValueError(
+                f"`{name}` must hold finite numbers, below 1e150; got "
+                f"{'dtype ' + str(array.dtype) if strange else 'others'}. Pass a "
+                "number per neuron."
+            )
+        if name.startswith("std") and (array < 0).any():
+            raise ValueError(
+                f"`{name}` must hold deviations >= 0; got {array.min():g}. "
+                "Take the root of the variance."
+            )
+        checked.append(array.astype(np.float64))
+        if array.shape != checked[0].shape:
+            raise ValueError(
+                f"`{name}` must have the shape of `mean_head`, {checked[0].shape}; got "
+                f"{array.shape}. Pass a number per neuron."
+            )
+    return checked
 
 
 def _moments(Z, rows):
@@ -123,11 +175,13 @@ def _moments(Z, rows):
     blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
     # Distances to the first row: what does not vary then has a variance of exactly 0.
     first = _dense(Z, rows[:1])[0]
-    mean = sum((_dense(Z, b) - first).sum(axis=0) for b in blocks) / len(rows)
-    variance = sum(
-        ((_dense(Z, b) - first - mean) ** 2).sum(axis=0) for b in blocks
-    ) / len(rows)
-    return first + mean, np.sqrt(variance)
+    # What is not finite is refused once, by the moments.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum((_dense(Z, b) - first).sum(axis=0) for b in blocks) / len(rows)
+        variance = sum(
+            ((_dense(Z, b) - first - mean) ** 2).sum(axis=0) for b in blocks
+        ) / len(rows)
+        return first + mean, np.sqrt(variance)
 
 
 def _dense(Z, rows):
@@ -140,7 +194,8 @@ def _welch_p_values(head, tail):
     (mean_head, std_head, n_head), (mean_tail, std_tail, n_tail) = head, tail
     if n_head < 2 or n_tail < 2:
         return np.ones_like(mean_head)
-    varies = (std_head > 0) | (std_tail > 0)
+    # The squares: those of the least deviations are 0.
+    varies = (std_head**2 > 0) | (std_tail**2 > 0)
     p_values = np.ones_like(mean_head)
     # scipy wants deviations of ddof 1.
     p_values[varies] = ttest_ind_from_stats(

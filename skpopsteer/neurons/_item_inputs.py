@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skpopsteer._validation import check_item_features
+from skpopsteer._validation import as_array, check_item_features
 
 __all__ = ["check_items", "check_titles", "count_items", "read_attributes"]
 
@@ -41,11 +41,16 @@ def _is_missing(title):
 
 def check_items(items, n_rows):
     """Return the item of every row of activations, -1 for none."""
-    items = np.asarray(items)
+    items = as_array("items", items)
     if items.shape != (n_rows,) or items.dtype.kind not in "iu":
         raise ValueError(
             f"`items` must hold one integer item position per row of `Z` ({n_rows}); "
             f"got shape {items.shape} and dtype {items.dtype}. Use -1 for none."
+        )
+    if items.max(initial=-1) >= 2**31:
+        raise ValueError(
+            f"`items` must be item positions below 2**31; got {items.max()}. "
+            "Map your ids to positions first."
         )
     if items.min(initial=-1) < -1:
         raise ValueError(
@@ -57,13 +62,25 @@ def check_items(items, n_rows):
 
 def count_items(items, features, titles, popularity):
     """Return the size of the catalogue that the arguments speak of."""
-    for per_item in (titles, popularity):
+    for name, per_item in (("item_titles", titles), ("item_popularity", popularity)):
         if per_item is not None:
-            return len(per_item)
+            return _length(name, per_item)
     if features is None:
         return int(items.max(initial=-1)) + 1
     if isinstance(features, tuple) and len(features) == 2:
         features = features[0]
     if isinstance(features, Mapping):
         features = next(iter(features.values()), ())
-    return features.shape[0] if hasattr(features, "shape") else len(features)
+    return _length("item_features", features)
+
+
+def _length(name, per_item):
+    shape = getattr(per_item, "shape", None)
+    if shape is None and hasattr(per_item, "__len__"):
+        return len(per_item)
+    if not shape:
+        raise TypeError(
+            f"`{name}` must have an entry per item; got {type(per_item).__name__}. "
+            "Entries go by the position of the items."
+        )
+    return shape[0]

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch
 
+from skpopsteer._validation import is_finite_number
 from skpopsteer.neurons._concept_activity import as_csr
 
 __all__ = ["monosemanticity"]
@@ -76,15 +77,16 @@ def monosemanticity(F, *, of="concepts", epsilon=1e-9) -> Bunch:
     >>> measures.divergence_of_mean.round(1)
     array([10. ,  9.7])
     """
-    if of not in ("concepts", "neurons"):
+    if not isinstance(of, str) or of not in ("concepts", "neurons"):
         raise ValueError(
             f"`of` must be 'concepts' or 'neurons'; got {of!r}. It says what is "
             "measured; `F` has concepts in its rows in any case."
         )
-    if not 0 < epsilon < np.inf:
+    if not is_finite_number(epsilon) or epsilon <= 0:
         raise ValueError(
             f"`epsilon` must be a positive number; got {epsilon!r}. Published is 1e-9."
         )
+    epsilon = float(epsilon)
     weights = as_csr("F", F)
     weights = weights if of == "concepts" else as_csr("F", weights.T)
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
@@ -10,6 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpopsteer._compat import EstimatorMixin, Interval, StrOptions, _fit_context
+from skpopsteer._validation import canonical_csr
 from skpopsteer.neurons._effect_size import cohens_d
 from skpopsteer.neurons._score_space import SCORE_SPACE, project_profiles
 
@@ -237,8 +239,10 @@ default=None
     def _check_rows(self, Z, y):
         params = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
         if self.needs_item_profiles:
-            return validate_data(self, Z, **params), None
-        return validate_data(self, Z, y, y_numeric=True, **params)
+            Z, y = validate_data(self, Z, **params), None
+        else:
+            Z, y = validate_data(self, Z, y, y_numeric=True, **params)
+        return _own_form(Z), y
 
     def _score(self, Z, groups):
         result = self.score_func(Z, groups)
@@ -289,7 +293,7 @@ default=None
                 f"({self.n_features_in_}); got {activations.shape[1]}. "
                 "Use the probe that made `Z`."
             )
-        return np.asarray((activations > 0).sum(axis=0)).ravel() == 0
+        return np.asarray((_own_form(activations) > 0).sum(axis=0)).ravel() == 0
 
     def _passes(self):
         """Tell which neurons meet every condition but the number of them."""
@@ -337,3 +341,8 @@ default=None
         tags.input_tags.sparse = True
         tags.target_tags.required = not self.needs_item_profiles
         return tags
+
+
+def _own_form(Z):
+    # A comparison of scipy puts a matrix in order, and so the caller's memory.
+    return canonical_csr(csr_array(Z)) if issparse(Z) else Z

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_array, issparse, vstack
 
-from skpopsteer._validation import as_interactions
+from skpopsteer._validation import as_interactions, canonical_csr
 from skpopsteer.metrics._lists import check_held_out
 
 __all__ = [
@@ -37,11 +37,12 @@ def read_host(recommender, probe):
             f"SteeredRecommender; got {type(recommender).__name__}. Wrap a trained "
             "model: as_recommender(model)."
         )
-    probe = getattr(recommender, "probe_", None) if probe is None else probe
+    if probe is None and getattr(recommender, "side_", None) != "item":
+        probe = getattr(recommender, "probe_", None)
     if probe is None:
         raise ValueError(
             "`probe` must be fitted on the embeddings of the host's users; got None. "
-            "Pass one, or a SteeredRecommender that has steered users."
+            "Pass one, or a SteeredRecommender that steers users: rule='shift', say."
         )
     return host, probe
 
@@ -73,6 +74,8 @@ def encode_activations(host, probe, X, user_ids):
 def as_activations(Z):
     """Return activations as a CSR array that stores the positive ones only."""
     Z = csr_array(Z) if issparse(Z) else csr_array(np.asarray(Z))
+    # A comparison of scipy puts a matrix in order, and so the caller's memory.
+    Z = canonical_csr(Z)
     if (Z.data > 0).all():
         return Z
     return csr_array((Z.multiply(Z > 0)).tocsr())

@@ -1,6 +1,6 @@
 """Neurons somebody has chosen by hand."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -8,6 +8,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpopsteer._compat import EstimatorMixin, _fit_context
+from skpopsteer._validation import is_finite_number
 
 __all__ = ["NeuronSubset"]
 
@@ -71,6 +72,11 @@ class NeuronSubset(EstimatorMixin, SelectorMixin, BaseEstimator):
             Fitted selector.
         """
         Z = validate_data(self, Z, accept_sparse="csr")
+        if getattr(self.neurons, "ndim", 1) != 1:
+            raise ValueError(
+                "`neurons` must be a list, an array of one dimension or a dict; got "
+                f"shape {self.neurons.shape}. Name the columns of the probe."
+            )
         pairs = ((neuron, 1.0) for neuron in self.neurons)
         if isinstance(self.neurons, dict):
             pairs = self.neurons.items()
@@ -81,8 +87,7 @@ class NeuronSubset(EstimatorMixin, SelectorMixin, BaseEstimator):
             if (
                 not known
                 or not 0 <= neuron < Z.shape[1]
-                or not isinstance(weight, Real)
-                or not np.isfinite(weight)
+                or not is_finite_number(weight)
             ):
                 raise ValueError(
                     f"`neurons` must be positions 0 to {Z.shape[1] - 1}, with finite "

@@ -1,7 +1,5 @@
 """Several knobs at once: named selectors side by side."""
 
-from numbers import Real
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.feature_selection import SelectorMixin
@@ -9,6 +7,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpopsteer._compat import EstimatorMixin, _BaseComposition, _fit_context
+from skpopsteer._validation import is_finite_number
 
 __all__ = ["NeuronUnion", "knobs_of"]
 
@@ -192,7 +191,7 @@ class NeuronUnion(EstimatorMixin, SelectorMixin, _BaseComposition):
                     f"`strengths` must name selectors ({', '.join(strengths)}); got "
                     f"{name!r}. Use the names of `selectors`."
                 )
-            if not isinstance(strength, Real) or not np.isfinite(strength):
+            if not is_finite_number(strength):
                 raise ValueError(
                     f"`strengths` must hold finite numbers; got {strength!r} for "
                     f"{name!r}. Positive means more of it."

@@ -63,7 +63,7 @@ lists, default=None
         """
         self._check_strength(strength)
         X, user_ids = self._check_rows(X, user_ids)
-        k = check_list_length(n_recommendations, self.n_recommendations)
+        k = check_list_length(n_recommendations, self.n_recommendations, X.shape[1])
         masks = tuple(
             None if lists is None else check_item_lists(name, lists, X.shape)
             for name, lists in [("exclude", exclude), ("candidates", candidates)]

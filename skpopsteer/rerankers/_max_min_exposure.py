@@ -36,7 +36,7 @@ class MaxMinExposureReranker(AllocateMixin, ListRule):
         Users who are served at the same prices: 1 as published; more are faster, above
         all where there are many items.
     learning_rate : float, default=1e-3
-        Step of the prices; see Notes.
+        Step of the prices, at most 1e6; see Notes.
     momentum : float, default=0.9
         Share of the previous gradient in the next, in [0, 1).
     capped : bool, default=False
@@ -152,7 +152,8 @@ class MaxMinExposureReranker(AllocateMixin, ListRule):
         "providers": [StrOptions({"items", "groups"})],
         "n_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        # Beyond, what is left of a bound on subsidies is their rounding.
+        "learning_rate": [Interval(Real, 0, 1e6, closed="right")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "capped": ["boolean"],
         "random_state": ["random_state"],

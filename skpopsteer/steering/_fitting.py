@@ -10,14 +10,17 @@ from sklearn.utils.validation import check_memory
 
 from skpopsteer._validation import check_item_features, check_per_item
 from skpopsteer.metrics import ndcg
-from skpopsteer.neurons import PopularityNeuronSelector
+from skpopsteer.neurons import PopularityNeuronSelector, cohens_d
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.sae import SparseAutoencoderProbe
+from skpopsteer.sae._interruption import stopping_altogether
+from skpopsteer.steering._rules import OFFSET
 from skpopsteer.steering._selection import SelectorRows, row_kinds, shares_of_users
 from skpopsteer.steering._shared import encode_fit_rows, encode_users
 from skpopsteer.steering._side import SteeredSide
 
 __all__ = [
+    "choose_form",
     "fit_item_side",
     "fit_user_side",
     "label_items",
@@ -28,6 +31,8 @@ __all__ = [
 #: Users the pass-through is judged on, and the share of NDCG it has to keep.
 _JUDGED_USERS = 256
 _KEPT_NDCG = 0.95
+#: Items that compete for a list, and at most a tenth of all.
+_BEST_ITEMS = 100
 
 
 def label_items(model, item_groups=None):
@@ -72,7 +77,7 @@ def fit_user_side(model, X, user_ids, features, rng):
     -------
     SteeredSide
     """
-    kinds = row_kinds(_or_default(model.selector))
+    kinds = row_kinds(or_default(model, model.selector))
     rows, training, profiles = encode_fit_rows(
         model.memory,
         model.recommender_,
@@ -97,13 +102,16 @@ def fit_user_side(model, X, user_ids, features, rng):
     )
 
 
-def fit_item_side(model, features, rng):
+def fit_item_side(model, X, user_ids, features, rng):
     """Train on the item embeddings, select on head against tail items, or on features.
 
     Parameters
     ----------
     model : SteeredRecommender
         Its parameters, fitted host and groups are read.
+    X : csr_array of shape (n_users, n_items)
+    user_ids : array-like of shape (n_users,) or None
+        Of users whose scores tell the unit of ``rule="offset"``.
     features : tuple of (csr_array of shape (n_items, n_features), names) or None
     rng : numpy.random.Generator
 
@@ -119,7 +127,7 @@ def fit_item_side(model, features, rng):
         item_target=_log_popularity(model.item_popularity_),
         steers_items=True,
     )
-    if "users" in row_kinds(_or_default(selector)):
+    if "users" in row_kinds(or_default(model, selector)):
         raise ValueError(
             "`selector` must be fitted on items or profiles to steer the item side; "
             "got one with rows='users'. Set rows='items', or give an item_selector."
@@ -127,7 +135,25 @@ def fit_item_side(model, features, rng):
     if features is not None:
         selector_rows.items = rows, features[0]
         selector_rows.feature_names = features[1]
-    return _fit_side(model, probe, selector, rows, rows, selector_rows, rng)
+    side = _fit_side(model, probe, selector, rows, rows, selector_rows, rng)
+    side.score_spread = _score_spread(model.recommender_, X, user_ids)
+    return side
+
+
+def _score_spread(host, X, user_ids):
+    """Return how much the scores of a user's best items vary, on average."""
+    if user_ids is None and not host.folds_in:
+        return None
+    rows = np.flatnonzero(np.diff(X.indptr))
+    rows = rows[:: max(1, len(rows) // _JUDGED_USERS)]
+    ids = None if user_ids is None else np.asarray(user_ids)[rows]
+    k = min(_BEST_ITEMS, max(2, X.shape[1] // 10))
+    # Seen ones too: a user may have seen all there are.
+    _, scores = host.recommend(
+        X[rows], k, exclude_seen=False, user_ids=ids, return_scores=True
+    )
+    spreads = scores.std(axis=1)
+    return float(spreads[np.isfinite(spreads)].mean()) or 1.0
 
 
 def read_features(model, item_features, n_items):
@@ -144,11 +170,11 @@ def read_features(model, item_features, n_items):
     -------
     tuple of (csr_array of shape (n_items, n_features), names) or None
     """
-    selectors = [model.selector] if model.side != "item" else []
-    if model.side != "user":
+    selectors = [model.selector] if model.side_ != "item" else []
+    if model.side_ != "user":
         both = model.selector if model.item_selector is None else model.item_selector
         selectors.append(both)
-    kinds = set().union(*(row_kinds(_or_default(one)) for one in selectors))
+    kinds = set().union(*(row_kinds(or_default(model, one)) for one in selectors))
     reads = bool(kinds & {"items", "users"})
     if reads and item_features is None:
         raise ValueError(
@@ -207,7 +233,7 @@ def warn_of_pass_through(model, X, y, user_ids):
     if kept < _KEPT_NDCG * own:
         warnings.warn(
             "`probe` must keep 95 % of the host's NDCG when nothing is turned; got "
-            f"{100 * kept / own:.0f} % ({kept:.3f} of {own:.3f}). Train it longer, or "
+            f"{100 * kept / own:.1f} % ({kept:.3f} of {own:.3f}). Train it longer, or "
             "raise its n_neurons or k.",
             stacklevel=4,
         )
@@ -218,8 +244,33 @@ def _log_popularity(popularity):
     return np.log(np.maximum(popularity, 1.0))
 
 
-def _or_default(selector):
-    return PopularityNeuronSelector() if selector is None else selector
+def or_default(model, selector):
+    """Return a selector, or the one that suits the rule of a model."""
+    if selector is not None:
+        return selector
+    return PopularityNeuronSelector("score_omp" if model.rule_ == OFFSET else cohens_d)
+
+
+def choose_form(model):
+    """Return the side and the rule of a model, where it leaves them open.
+
+    Parameters
+    ----------
+    model : SteeredRecommender
+        Its parameters and fitted host are read.
+
+    Returns
+    -------
+    side, rule : str
+        What is given stays. Nothing given, selectors neither, is the strongest form:
+        offsets of items, for a host that has item embeddings.
+    """
+    side, rule = model.side, model.rule
+    own = (model.selector, model.item_selector, side, rule)
+    if own == (None,) * 4 and not model.recommender_.has_nonlinear_decode:
+        return "item", OFFSET
+    side = side or ("item" if rule == OFFSET else "user")
+    return side, rule or "shift"
 
 
 def _fit_side(model, probe, selector, training, rows, selector_rows, rng):
@@ -233,7 +284,7 @@ def _fit_side(model, probe, selector, training, rows, selector_rows, rng):
         items = np.asarray(model.recommender_.item_embeddings_)
     return memory.cache(_measure)(
         memory.cache(_train)(clone(probe), training, _items_for(probe, model)),
-        clone(_or_default(selector)),
+        clone(or_default(model, selector)),
         rows,
         selector_rows,
         model.shift_scale,
@@ -250,10 +301,11 @@ def _items_for(probe, model):
 
 def _train(probe, rows, item_embeddings):
     """Fit a probe; a function of its own, so that joblib can cache it."""
-    if item_embeddings is not None:
-        return probe.fit(rows, item_embeddings=item_embeddings)
-    # A frozen probe wants the second argument too.
-    return probe.fit(rows, None)
+    with stopping_altogether():
+        if item_embeddings is not None:
+            return probe.fit(rows, item_embeddings=item_embeddings)
+        # A frozen probe wants the second argument too.
+        return probe.fit(rows, None)
 
 
 def _measure(probe, selector, rows, selector_rows, shift_scale, items):

@@ -118,10 +118,10 @@ class GradientPopularityAdjuster(
     every item, which meets a 1 at every user; the directions have that coordinate too,
     so that the bias is adjusted with the rest.
 
-    p and c are sums over pairs, in ``docs/gradient_perspective.md`` for each loss.
-    Negatives are uniform there. Where a host was trained with popular negatives, as
-    BPR of implicit is, the two roles of an item cancel out: look at the correlation of
-    `item_coordinates_` with the log of popularity. Without a loss c is the mean item
+    p and c are sums over pairs, in ``docs/methods/gradient_perspective.md`` for each
+    loss. Negatives are uniform there. Where a host was trained with popular negatives,
+    as BPR of implicit is, the two roles of an item cancel out: look at the correlation
+    of `item_coordinates_` with the log of popularity. Without a loss c is the mean item
     weighted by popularity, less the plain mean; likewise for recorded gradients without
     those of users. For ``"als"`` both are of the positive part, for its whole gradient
     is the embedding itself. `strength` is `beta`, or `gamma` where `beta` is 0; another

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skpopsteer._validation import as_array
+
 __all__ = ["GradientRecorder", "check_given", "read_gradients"]
 
 
@@ -79,6 +81,11 @@ class GradientRecorder:
                 raise TypeError(
                     f"`{name}` must be a tensor of torch that was looked up; got "
                     f"{type(tensor).__name__}. Watch it before the backward pass."
+                )
+            if not tensor.ndim:
+                raise ValueError(
+                    f"`{name}` must have rows of what was looked up; got a single "
+                    "number. Watch it before it is summed."
                 )
             width = 1 if name == "bias" else tensor.shape[-1]
             known = len(self._sums.get(name, np.empty(width)))
@@ -179,7 +186,7 @@ def read_gradients(gradients, n_items, d, has_bias):
 
 def _sum_rows(what, table, widths, n_rows):
     """Check gradients; return their sum, and the sum of their lengths."""
-    table = np.asarray(table)
+    table = as_array("gradients", table)
     if table.dtype.kind not in "iuf":
         raise TypeError(
             f"`gradients` of {what} must hold numbers; got dtype {table.dtype}. Pass "
@@ -194,10 +201,12 @@ def _sum_rows(what, table, widths, n_rows):
             f"`gradients` of {what} must have shape {expected}, or {more}; got "
             f"{table.shape}. An item bias comes as the last column."
         )
-    if not np.isfinite(rows).all():
+    rows = rows.astype(np.float64)
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(rows, axis=1).sum())
+    if not np.isfinite(length):
         raise ValueError(
             f"`gradients` of {what} must be finite; got NaN or infinity. Check the "
             "training: a step may have overflowed."
         )
-    rows = rows.astype(np.float64)
-    return rows.sum(axis=0), float(np.linalg.norm(rows, axis=1).sum())
+    return rows.sum(axis=0), length

@@ -70,7 +70,8 @@ def steered(module, layer, model, *, strength=None):
     ...     item_bias="1.bias",
     ... )
     >>> probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
-    >>> model = SteeredRecommender(as_recommender(host), probe=probe, random_state=0)
+    >>> host = as_recommender(host)
+    >>> model = SteeredRecommender(host, probe=probe, rule="shift", random_state=0)
     >>> rows = torch.from_numpy(X.toarray()).float()
     >>> with steered(module, "0", model.fit(X)), torch.no_grad():
     ...     scores = module(rows)
@@ -86,8 +87,13 @@ def steered(module, layer, model, *, strength=None):
 
 
 def _find(module, layer):
+    if not hasattr(module, "named_modules"):
+        raise TypeError(
+            f"`module` must be a torch module; got {type(module).__name__}. "
+            "Pass the one that is served."
+        )
     layers = dict(module.named_modules())
-    if layer not in layers:
+    if not isinstance(layer, str) or layer not in layers:
         names = ", ".join(repr(name) for name in list(layers)[:20])
         raise ValueError(
             f"`layer` must name a submodule; got {layer!r}. Some are {names}."

@@ -36,7 +36,13 @@ def check_user_knob(model, strength):
         )
     check_is_fitted(model)
     model._validate_params()
-    for name, only in [("side", "user"), ("user_strength", None), ("keep_top", 0)]:
+    if model.side_ != "user":
+        raise ValueError(
+            "`side` must be 'user' to steer embeddings by themselves; got "
+            f"{model.side_!r}. They tell of nothing else; fit with rule='shift', say, "
+            "or serve with recommend."
+        )
+    for name, only in [("user_strength", None), ("keep_top", 0)]:
         if getattr(model, name) != only:
             raise ValueError(
                 f"`{name}` must be {only!r} to steer embeddings by themselves; got "
@@ -123,15 +129,15 @@ class KnobMixin(ExportMixin, PostHocMixin):
         knobs = None
         if isinstance(strength, Mapping):
             knobs, strength = strength, 1.0
-        if self.rule == OFFSET and self.side != "item":
+        if self.rule_ == OFFSET and self.side_ != "item":
             raise ValueError(
                 "`side` must be 'item' with rule='offset', which adds activations of "
-                f"items to their scores; got {self.side!r}. Set side='item'."
+                f"items to their scores; got {self.side_!r}. Set side='item'."
             )
         user, item = self._strengths(strength)
         return tuple(
-            self._side(name).push(*strengths, self.rule, knobs)
-            if self.side in (name, "both")
+            self._side(name).push(*strengths, self.rule_, knobs)
+            if self.side_ in (name, "both")
             else None
             for name, strengths in (("user", user), ("item", item))
         )
@@ -158,9 +164,9 @@ class KnobMixin(ExportMixin, PostHocMixin):
 
     def _displace_items(self, push):
         side, V = self._side("item"), self.recommender_.item_embeddings_
-        if self.rule == OFFSET:
+        if self.rule_ == OFFSET:
             return side.offsets(V, push) if push.any() else None
-        moved = side.move(V, push, rule=self.rule, reconstruction=self.reconstruction)
+        moved = side.move(V, push, rule=self.rule_, reconstruction=self.reconstruction)
         return None if moved is V else moved - V
 
     def _steer_users(self, encoded, push):
@@ -169,7 +175,7 @@ class KnobMixin(ExportMixin, PostHocMixin):
         return self._side("user").move(
             encoded.embeddings,
             push,
-            rule=self.rule,
+            rule=self.rule_,
             reconstruction=self.reconstruction,
             factors=encoded.factors,
             codes=encoded.codes,

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch
 
+from skpopsteer._validation import as_array
 from skpopsteer.metrics import get_scorer
 
 #: Accuracy, and the three views of exposure that studies report.
@@ -69,8 +70,14 @@ def steering_path(model, X, y, strengths, *, scoring=_SCORING, user_ids=None):
             "`model` must be a fitted recommender with a strength; got "
             f"{type(model).__name__}. Wrap a host in SteeredRecommender and fit it."
         )
-    scorer = get_scorer(list(scoring))
-    strengths = np.asarray(strengths, dtype=np.float64).ravel()
+    scorer = get_scorer([scoring] if isinstance(scoring, str) else scoring)
+    strengths = as_array("strengths", strengths)
+    if strengths.dtype.kind not in "biuf":
+        raise TypeError(
+            f"`strengths` must be numbers; got dtype {strengths.dtype}. "
+            "Pass a list such as [0, 0.5, 1]."
+        )
+    strengths = strengths.astype(np.float64).ravel()
     rows = [
         scorer.score_lists(model, X, y, lists)
         for lists in model._path(

@@ -101,7 +101,7 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     hundred of the row, p the log popularity and s the log deviation of the item's
     score over users, n the log length of the history and t the mean log popularity in
     it, the log-odds are linear in r, z, n, p, s, t, rp, zp, zs, tp, np, nr, st, z², p²
-    and r²; with ``features="host"`` in r, z, n, nr, z² and r². Items that were no hits
+    and r²; with ``features="host"`` in r, z, n and nr. Items that were no hits
     are a sample, whose rate is added to the log-odds; every item weighs
     1 / (rank + 10).
 

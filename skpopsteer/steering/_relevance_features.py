@@ -9,8 +9,10 @@ from skpopsteer.adapters._score_moments import score_moments
 __all__ = ["COLUMNS", "N_FEATURES", "PoolFeatures", "learn_features"]
 
 #: Columns of the features, by what they are made of: the host's list and the length of
-#: the history alone, which keep the host's order, or popularity and taste too.
-COLUMNS = {"host": (0, 1, 2, 11, 13, 15), "all": tuple(range(16))}
+#: the history alone, which keep the host's order, or popularity and taste too. The
+#: first do without squares: a parabola turns, and kept in order it is flat from there,
+#: so that the tenth item of a list seems as relevant as the last of the pool.
+COLUMNS = {"host": (0, 1, 2, 11), "all": tuple(range(16))}
 N_FEATURES = 16
 #: Rank and spread of the logarithm that ranks are measured from, about those of ranks
 #: up to a few hundred.

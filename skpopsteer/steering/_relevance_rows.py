@@ -1,10 +1,13 @@
 """What a calibrator is trained on: items of pools, and whether they were hits."""
 
+from contextlib import suppress
+
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skpopsteer._pool import draw_pool
 from skpopsteer._spans import spans
+from skpopsteer._validation import as_array, as_interactions
 
 __all__ = ["draw_pools", "held_out_rows", "hits_of", "sample_rows"]
 
@@ -28,20 +31,23 @@ def held_out_rows(y, shape):
     """
     y = getattr(y, "y", y)
     if issparse(y) and y.shape == shape:
-        y = csr_array(y, copy=True)
-        y.eliminate_zeros()
-        y.data = np.ones_like(y.data, dtype=np.float32)
-        return y
+        y = as_interactions("y", y)
+        # Of the caller's own y the data alone are replaced.
+        ones = np.ones(y.nnz, dtype=np.float32)
+        return csr_array((ones, y.indices, y.indptr), shape=shape)
     what = f"held-out interactions of the shape of `X` {shape}, or an item per row"
     if y is None:
         raise ValueError(
             f"`y` must hold {what}; the estimator requires y to be passed, but the "
             "target y is None. hide_interactions(X) makes X_seen and y."
         )
-    items = None if issparse(y) else np.asarray(y)
-    if items is None or items.shape != shape[:1]:
+    items = y if issparse(y) else as_array("y", y)
+    if items.dtype.kind == "O":
+        with suppress(TypeError, ValueError):
+            items = items.astype(np.float64)
+    if issparse(y) or items.shape != shape[:1] or items.dtype.kind not in "biuf":
         raise ValueError(
-            f"`y` must hold {what}; got shape {np.shape(y) or y.shape}. "
+            f"`y` must hold {what}; got shape {items.shape} and dtype {items.dtype}. "
             "hide_interactions(X) makes X_seen and y."
         )
     # Whole numbers only: labels of another kind are nobody's held-out items.

@@ -17,18 +17,21 @@ from skpopsteer._spans import over_spans
 from skpopsteer._user_strength import niche_taste
 from skpopsteer._validation import check_interactions
 from skpopsteer.steering._fitting import (
+    choose_form,
     fit_item_side,
     fit_user_side,
     label_items,
     read_features,
     warn_of_pass_through,
 )
+from skpopsteer.steering._html import PanelMixin
 from skpopsteer.steering._knobs import KnobMixin
 from skpopsteer.steering._rules import OFFSET, RULES
 
 
 class SteeredRecommender(
     KnobMixin,
+    PanelMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     MetaEstimatorMixin,
@@ -37,9 +40,9 @@ class SteeredRecommender(
     r"""Recommend from embeddings whose popularity neurons have been turned.
 
     ``fit`` trains a sparse autoencoder on the host's embeddings, finds the neurons that
-    tell popular-only profiles from unpopular-only ones, and leaves the host alone.
-    Recommending turns those neurons by `strength` and scores with the changed
-    embedding.
+    carry popularity, and leaves the host alone. Recommending turns those neurons by
+    `strength`: it scores with the changed embedding, or takes from the score of an item
+    what its neurons tell of popularity, which is the default.
 
     Parameters
     ----------
@@ -51,10 +54,11 @@ class SteeredRecommender(
         with `pre_activations` and `activate` too, neurons are shifted between the two.
         None is ``SparseAutoencoderProbe()``, seeded by `random_state`.
     selector : estimator, default=None
-        Gives `steering_weights_`. None is ``PopularityNeuronSelector()``; a
+        Gives `steering_weights_`. None is ``PopularityNeuronSelector("score_omp")`` for
+        ``rule="offset"``, else ``PopularityNeuronSelector()``; a
         ``ConceptNeuronSelector`` is a knob for a tag, a ``NeuronSubset`` turns chosen
         neurons, and a ``NeuronUnion`` turns several knobs at once.
-    rule : str, default="shift"
+    rule : str, default=None
         What turning by t (strength times weight, positive upwards) does to a neuron.
         ``"shift"`` adds t deviations to its pre-activation, before ReLU and TopK
         (PopSteer). ``"add"`` adds them to the activation itself, below 0 too, so that
@@ -68,22 +72,29 @@ class SteeredRecommender(
         ``1 + t``, so that -1 ablates (RecSAE); ``"hold"`` holds it at t of its peak in
         every row. ``"offset"``, for ``side="item"``, leaves embeddings alone, whatever
         `reconstruction` says, and adds t times its activation to the score of an item,
-        for every user: a penalty on what the neurons of items tell of popularity.
+        for every user: a penalty on what the neurons of items tell of popularity. None
+        is ``"shift"`` if a selector or a side is given; else ``"offset"`` on the item
+        side, the strongest form where hosts were compared, for a host that has item
+        embeddings.
     strength : float, default=1.0
         How far the knobs are turned; PopSteer's alpha (v2: alpha_pop). Of a popularity
         selector positive lowers popularity, negative raises it (surely for
-        ``rule="shift"`` only); of a concept positive gives more of it. The strengths of
-        a ``NeuronUnion`` are multiplied by it. In standard deviations of the
-        pre-activation for ``rule="shift"``, for a neuron of weight 1; a share between 0
-        and 1 for ``rule="interpolate"``. It does not carry over from one autoencoder to
-        another, but for ``PopularityNeuronSelector("score_omp")`` with ``rule="add"``
-        or ``"offset"``: there it is in units of score per unit of log popularity, as
-        that of a ``PopularityPenaltyReranker``.
+        ``rule="shift"`` and ``"offset"`` only); of a concept positive gives more of it.
+        The strengths of a ``NeuronUnion`` are multiplied by it. In standard deviations
+        of the pre-activation for ``rule="shift"``, for a neuron of weight 1; a share
+        between 0 and 1 for ``rule="interpolate"``. These do not carry over from one
+        autoencoder to another. With ``rule="offset"`` strength 1 takes from an item one
+        standard deviation more popular than another, as its neurons tell it, a quarter
+        of the standard deviation of the scores of a user's best items, and suits any
+        host. With ``rule="add"`` and ``PopularityNeuronSelector("score_omp")`` it is in
+        units of score per unit of log popularity, as that of a
+        ``PopularityPenaltyReranker``.
     unpopular_strength : float, default=None
         Strength for neurons of unpopular profiles (v2: alpha_unpop); None means
         `strength`.
-    side : {"user", "item", "both"}, default="user"
-        Whose embeddings are steered. The item side trains on the item embeddings and
+    side : {"user", "item", "both"}, default=None
+        Whose embeddings are steered; None is the item side for ``rule="offset"``, else
+        the user side. The item side trains on the item embeddings and
         compares head with tail items; it needs a host that decodes by inner products.
         A shift that moves every item alike ranks nothing anew, so that there
         ``rule="scale"`` is the stronger lever.
@@ -121,10 +132,12 @@ class SteeredRecommender(
     ----------
     recommender_ : estimator
         The fitted host.
+    side_, rule_ : str
+        What `side` and `rule` say, or None has become.
     probe_, item_probe_ : estimator
-        Fitted autoencoders; only of the sides that are steered.
+        Fitted autoencoders, `probe_` that of the users where both sides have one.
     selector_, item_selector_ : estimator
-        Fitted selectors; only of the sides that are steered.
+        Fitted selectors, likewise.
     item_popularity_ : ndarray of shape (n_items,)
         Interactions per item, counted in ``fit`` or given to it.
     n_users_ : int
@@ -193,10 +206,10 @@ class SteeredRecommender(
         "recommender": [HasMethods(["fit"])],
         "probe": [HasMethods(["fit", "transform", "inverse_transform"]), None],
         "selector": [HasMethods(["fit"]), None],
-        "rule": [StrOptions({*RULES, OFFSET})],
+        "rule": [StrOptions({*RULES, OFFSET}), None],
         "strength": [Interval(Real, None, None, closed="neither")],
         "unpopular_strength": [Interval(Real, None, None, closed="neither"), None],
-        "side": [StrOptions({"user", "item", "both"})],
+        "side": [StrOptions({"user", "item", "both"}), None],
         "item_probe": [HasMethods(["fit", "transform", "inverse_transform"]), None],
         "item_selector": [HasMethods(["fit"]), None],
         "item_strength": [Interval(Real, None, None, closed="neither"), None],
@@ -217,10 +230,10 @@ class SteeredRecommender(
         *,
         probe=None,
         selector=None,
-        rule="shift",
+        rule=None,
         strength=1.0,
         unpopular_strength=None,
-        side="user",
+        side=None,
         item_probe=None,
         item_selector=None,
         item_strength=None,
@@ -296,7 +309,6 @@ data frame or mapping, default=None
         """
         self._check_host()
         X = check_interactions(self, X, reset=True)
-        features = read_features(self, item_features, X.shape[1])
         self._count_popularity(X, item_popularity)
         self.item_groups_ = label_items(self, item_groups)
         if not X.nnz:
@@ -306,14 +318,16 @@ data frame or mapping, default=None
             )
         self.recommender_ = self._fit_host(X)
         self._user_side = self._item_side = None
+        self._form = choose_form(self)
         self._check_decode()
+        features = read_features(self, item_features, X.shape[1])
         rng = np.random.default_rng(
             check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         )
-        if self.side != "item":
+        if self.side_ != "item":
             self._user_side = fit_user_side(self, X, user_ids, features, rng)
-        if self.side != "user":
-            self._item_side = fit_item_side(self, features, rng)
+        if self.side_ != "user":
+            self._item_side = fit_item_side(self, X, user_ids, features, rng)
         fitted = self._user_side or self._item_side
         self._n_features_out = fitted.n_features
         taste = niche_taste(X, self.item_popularity_)
@@ -357,14 +371,26 @@ data frame or mapping, default=None
         return np.concatenate(over_spans(_steer_span, context, X, user_ids, per_row))
 
     @property
+    def side_(self):
+        """Whose embeddings are steered: what `side` says, or None has become."""
+        check_is_fitted(self, "_form")
+        return self.side or self._form[0]
+
+    @property
+    def rule_(self):
+        """What turning does: what `rule` says, or None has become."""
+        check_is_fitted(self, "_form")
+        return self.rule or self._form[1]
+
+    @property
     def probe_(self):
-        """The fitted autoencoder of the user side."""
-        return self._side("user").probe
+        """The fitted autoencoder, that of the users where both sides have one."""
+        return self._first_side().probe
 
     @property
     def selector_(self):
-        """The fitted selector of the user side."""
-        return self._side("user").selector
+        """The fitted selector, that of the users where both sides have one."""
+        return self._first_side().selector
 
     @property
     def item_probe_(self):
@@ -390,12 +416,15 @@ data frame or mapping, default=None
             )
 
     def _check_decode(self):
-        if self.side != "user" and self.recommender_.has_nonlinear_decode:
+        if self.side_ != "user" and self.recommender_.has_nonlinear_decode:
             raise ValueError(
                 "`side` must be 'user' for a host with a non-linear decoder, whose "
-                f"items have no embeddings to steer; got {self.side!r}. "
+                f"items have no embeddings to steer; got {self.side_!r}. "
                 "Set side='user'."
             )
+
+    def _first_side(self):
+        return self._side("item" if self.side_ == "item" else "user")
 
     def _side(self, name):
         check_is_fitted(self)

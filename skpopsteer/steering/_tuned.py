@@ -371,6 +371,11 @@ HeldOut
         for params in candidates:
             clone(base).set_params(**params)
         folds = list(check_cv(self.cv).split(users.X))
+        if not folds:
+            raise ValueError(
+                "`cv` must give pairs of training and test rows, one at least; got "
+                f"{self.cv!r}. Pass a number of folds."
+            )
         with shared_memory(base) as shared:
             self.cv_results_ = results = compare_candidates(
                 shared, candidates, users, folds, search, self.n_jobs

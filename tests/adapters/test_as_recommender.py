@@ -105,7 +105,9 @@ def test_the_models_own_arrays_are_held_and_not_copies(host):
     ],
 )
 def test_a_grid_over_a_parameter_of_a_frozen_host_is_refused(host, parameter):
-    model = SteeredRecommender(host.recommender, probe=PCA(2), random_state=0)
+    model = SteeredRecommender(
+        host.recommender, rule="shift", probe=PCA(2), random_state=0
+    )
     adapter = host.recommender.estimator
     before = adapter.get_params()
     search = GridSearchCV(model, {parameter: [2, 3]}, cv=2, error_score="raise")
@@ -115,7 +117,9 @@ def test_a_grid_over_a_parameter_of_a_frozen_host_is_refused(host, parameter):
 
 
 def test_a_grid_over_the_strength_shares_the_frozen_host(host):
-    model = SteeredRecommender(host.recommender, probe=PCA(2), random_state=0)
+    model = SteeredRecommender(
+        host.recommender, rule="shift", probe=PCA(2), random_state=0
+    )
     y = host.X.toarray().argmin(axis=1)  # an item that no row holds
     search = GridSearchCV(model, {"strength": [0.0, 1.0]}, cv=2, error_score="raise")
     search.fit(host.X, y)

@@ -34,7 +34,9 @@ def _steered(name, side="user"):
 
 def _steer(host, probe, **params):
     params = {"reconstruction": "residual", "random_state": 0, **params}
-    return SteeredRecommender(host.recommender, probe=probe, **params)
+    return SteeredRecommender(
+        host.recommender, probe=probe, **({"rule": "shift"} | params)
+    )
 
 
 def _assert_same_lists(host, way, ids, own_ids):

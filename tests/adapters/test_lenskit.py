@@ -308,7 +308,7 @@ def test_lists_on_movielens_are_those_of_the_pipeline():
 
 
 def _steered(host, X):
-    return SteeredRecommender(host, probe=PCA(4, random_state=0)).fit(X)
+    return SteeredRecommender(host, rule="shift", probe=PCA(4, random_state=0)).fit(X)
 
 
 def test_a_model_without_users_folds_in(biased):

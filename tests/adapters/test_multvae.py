@@ -117,7 +117,9 @@ def test_fvu_is_that_of_the_reconstruction_with_the_rows(host, parts, probe):
 def _steered(host, probe, **params):
     # Fitted again, which need not take as long.
     probe = clone(probe).set_params(max_iter=20)
-    return SteeredRecommender(host, probe=probe, random_state=0, **params)
+    return SteeredRecommender(
+        host, probe=probe, random_state=0, **({"rule": "shift"} | params)
+    )
 
 
 def test_a_residual_at_strength_0_gives_the_hosts_own_lists(host, parts, probe):

@@ -372,7 +372,7 @@ def test_synthetic_profiles_are_read_as_sequences(host, monkeypatch):
         return encode(self, sequences)
 
     monkeypatch.setattr(RecToolsRecommender, "encode_sequences", spy)
-    SteeredRecommender(host.recommender, random_state=0).fit(host.X)
+    SteeredRecommender(host.recommender, rule="shift", random_state=0).fit(host.X)
     held = [np.sort(rows, axis=1) for rows in asked]
     # Profiles are drawn with replacement, as published.
     assert any(((np.diff(rows) == 0) & (rows[:, 1:] >= 0)).any() for rows in held)

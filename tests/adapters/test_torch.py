@@ -213,7 +213,9 @@ def test_an_encoder_that_gives_no_numbers_gets_one_clear_line(host):
     with pytest.raises(ValueError, match=message):
         recommender.predict(host.X)
     with pytest.raises(ValueError, match=message):
-        SteeredRecommender(as_recommender(recommender), probe=PCA(2)).fit(host.X)
+        SteeredRecommender(as_recommender(recommender), rule="shift", probe=PCA(2)).fit(
+            host.X
+        )
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def replacing(host):
     """PopSteer as published: the reconstruction takes the place of the embedding."""
     probe = SparseAutoencoderProbe(64, k=K, max_iter=5, random_state=0)
     return SteeredRecommender(
-        host, probe=probe, reconstruction="replace", random_state=0
+        host, rule="shift", probe=probe, reconstruction="replace", random_state=0
     )
 
 

@@ -22,6 +22,7 @@ def base(sasrec_host, tmp_path_factory):
     """An unfitted model; its small autoencoder is trained once for all tests."""
     return SteeredRecommender(
         as_recommender(sasrec_host),
+        rule="shift",
         probe=SparseAutoencoderProbe(512, k=32, max_iter=10, random_state=0),
         memory=str(tmp_path_factory.mktemp("probe")),
         random_state=0,

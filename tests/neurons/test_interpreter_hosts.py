@@ -289,6 +289,7 @@ def test_histories_are_what_rows_have_seen(interactions, host):
 def steered(interactions, host):
     return SteeredRecommender(
         host,
+        rule="shift",
         probe=SparseAutoencoderProbe(24, k=4, max_iter=20, random_state=0),
         strength=3.0,
         random_state=0,
@@ -324,7 +325,7 @@ def test_another_probe_may_be_given_with_a_steered_recommender(interactions, ste
 )
 def test_what_is_missing_is_named(interactions, host, recommender, error, message):
     if recommender == "unfitted":
-        recommender = SteeredRecommender(host)
+        recommender = SteeredRecommender(host, rule="shift")
     elif recommender == "items only":
         recommender = SteeredRecommender(
             host,

@@ -76,7 +76,7 @@ def host(interactions):
 def inner(host, interactions):
     """A recommender around that host: steered, fitted and frozen."""
     probe = SparseAutoencoderProbe(32, k=4, max_iter=3, random_state=0)
-    model = SteeredRecommender(host, probe=probe, random_state=0)
+    model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0)
     return FrozenEstimator(model.fit(interactions))
 
 

@@ -82,7 +82,8 @@ def test_deviations_keep_their_digits_beside_a_large_mean(monkeypatch):
 def test_scores_of_a_recommender_are_made_block_by_block(interactions, monkeypatch):
     host = as_recommender(TruncatedSVD(8, random_state=0).fit(interactions))
     inner = SteeredRecommender(
-        host, probe=SparseAutoencoderProbe(32, k=4, max_iter=2, random_state=0),
+        host, rule="shift",
+        probe=SparseAutoencoderProbe(32, k=4, max_iter=2, random_state=0),
         random_state=0,
     ).fit(interactions)  # fmt: skip
     expected = statistics(inner, interactions)

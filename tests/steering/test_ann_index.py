@@ -32,7 +32,7 @@ def host_with_bias(host, X):
 def fit(host, X, **params):
     probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
     params = {"probe": probe, "strength": 1.5, "random_state": 0, **params}
-    return SteeredRecommender(host, **params).fit(X)
+    return SteeredRecommender(host, **({"rule": "shift"} | params)).fit(X)
 
 
 def flat(items):

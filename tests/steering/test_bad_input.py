@@ -19,7 +19,9 @@ from skpopsteer import (
 
 def model(host, **params):
     probe = SparseAutoencoderProbe(8, k=2, max_iter=1, random_state=0)
-    return SteeredRecommender(host, **{"probe": probe, "random_state": 0, **params})
+    return SteeredRecommender(
+        host, **{"rule": "shift", "probe": probe, "random_state": 0, **params}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,9 @@ pq = pytest.importorskip("pyarrow.parquet")
 @pytest.fixture(scope="module")
 def model(host, split):
     probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
-    return SteeredRecommender(host, probe=probe, random_state=0).fit(split[0])
+    return SteeredRecommender(host, rule="shift", probe=probe, random_state=0).fit(
+        split[0]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -555,4 +557,4 @@ def test_models_that_do_more_than_steer_embeddings(model, split, host, users):
         with pytest.raises(TypeError, match=r"^`model` must be a fitted SteeredRec"):
             steer_blocks(other, source)
     with pytest.raises(ValueError, match="not fitted yet"):
-        steer_blocks(SteeredRecommender(host), source)
+        steer_blocks(SteeredRecommender(host, rule="shift"), source)

@@ -68,7 +68,7 @@ def model(towers, interactions):
         item_bias="items.bias",
     )
     return SteeredRecommender(
-        as_recommender(host), probe=PROBE, strength=2.0, random_state=0
+        as_recommender(host), rule="shift", probe=PROBE, strength=2.0, random_state=0
     ).fit(interactions)
 
 
@@ -148,7 +148,7 @@ def test_all_positions_of_a_sequence_and_outputs_with_a_state(interactions):
         max_length=10,
     )
     model = SteeredRecommender(
-        as_recommender(host), probe=PROBE, strength=2.0, random_state=0
+        as_recommender(host), rule="shift", probe=PROBE, strength=2.0, random_state=0
     ).fit(X)
     sequences = np.full((3, 10), -1)
     sequences[0, :4], sequences[1, :10], sequences[2, :1] = 7, np.arange(10), 50

@@ -23,7 +23,9 @@ def host(interactions):
 @pytest.fixture(scope="module")
 def steered(host, interactions):
     probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
-    return SteeredRecommender(host, probe=probe, random_state=0).fit(interactions)
+    return SteeredRecommender(host, rule="shift", probe=probe, random_state=0).fit(
+        interactions
+    )
 
 
 def at(model, **params):
@@ -74,7 +76,7 @@ def test_fit_transform_uses_the_trained_vectors_it_is_given(interactions):
     U, V = np.random.default_rng(0).normal(size=(2, 200, 6))
     probe = SparseAutoencoderProbe(16, k=2, max_iter=2, random_state=0)
     model = SteeredRecommender(
-        as_recommender((U, V[:100])), probe=probe, random_state=0
+        as_recommender((U, V[:100])), rule="shift", probe=probe, random_state=0
     )
     ids = np.arange(200)
     together = model.fit_transform(interactions, user_ids=ids)
@@ -136,7 +138,7 @@ class _HalfAProbe(PCA):
 
 
 def test_a_probe_with_half_of_the_two_steps_is_refused(host, interactions):
-    model = SteeredRecommender(host, probe=_HalfAProbe(4), random_state=0)
+    model = SteeredRecommender(host, rule="shift", probe=_HalfAProbe(4), random_state=0)
     with pytest.raises(TypeError, match="`probe` must have both pre_activations and"):
         model.fit(interactions)
 
@@ -146,6 +148,7 @@ def test_a_host_that_only_looks_up_gives_frames_too(interactions):
     probe = SparseAutoencoderProbe(16, k=2, max_iter=2, random_state=0)
     model = SteeredRecommender(
         as_recommender(ArrayRecommender(U, V[:100], fold_in=None)),
+        rule="shift",
         probe=probe,
         profiles="real",
         random_state=0,

@@ -9,10 +9,10 @@ from skpopsteer.adapters import ArrayRecommender
 from skpopsteer.datasets import make_interactions
 from skpopsteer.inspection import explain_changes
 from skpopsteer.inspection._contributions import SteeredRow
-from skpopsteer.neurons import NeuronSubset, PopularityNeuronSelector
+from skpopsteer.neurons import NeuronSubset, PopularityNeuronSelector, cohens_d
 
 PROBE = SparseAutoencoderProbe(64, k=8, max_iter=40, random_state=0)
-STRENGTH = 0.05
+STRENGTH = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +44,21 @@ def change(model, X):
     return changes - model.recommender_.decision_function(X)
 
 
+def unit(model, X, along):
+    """A quarter of the spread of a user's best scores, per spread of the knob."""
+    scores = -np.sort(-model.recommender_.decision_function(X).astype(float), axis=1)
+    # Every user of `fit` has a history; the best tenth of 150 items.
+    return scores[:, :15].std(axis=1).mean() / along.std() / 4
+
+
 def test_every_user_loses_the_fitted_popularity(model, host, data):
     log_popularity = np.log(np.maximum(model.item_popularity_, 1.0))
     selector = model.item_selector_
     Z = model.item_probe_.transform(host.item_embeddings_).astype(float)
     fitted = Z @ selector.steering_weights_
     changes = change(model, data.X)
-    np.testing.assert_allclose(
-        changes, np.tile(-STRENGTH * fitted, (400, 1)), atol=1e-5
-    )
+    step = STRENGTH * unit(model, data.X, fitted)
+    np.testing.assert_allclose(changes, np.tile(-step * fitted, (400, 1)), atol=1e-5)
     correlation = np.corrcoef(changes[0], -log_popularity)[0, 1]
     assert selector.target_r2_ > 0.85
     assert correlation == pytest.approx(np.sqrt(selector.target_r2_), abs=1e-4)
@@ -147,10 +153,50 @@ def test_what_changed_is_explained_by_the_neurons(model, data):
 
 def test_any_knob_may_be_an_offset(host, data):
     model = steer(host, data.X, NeuronSubset({3: 1.0}), strength=0.5)
-    Z = model.item_probe_.transform(host.item_embeddings_)
+    Z = model.item_probe_.transform(host.item_embeddings_).astype(float)
+    step = 0.5 * unit(model, data.X, Z[:, 3])
     np.testing.assert_allclose(
-        change(model, data.X), np.tile(0.5 * Z[:, 3], (400, 1)), atol=1e-5
+        change(model, data.X), np.tile(step * Z[:, 3], (400, 1)), atol=1e-5
     )
+
+
+def test_the_unit_follows_the_host(host, data):
+    U, V = host.encode_users(data.X), host.item_embeddings_
+    lists = [
+        steer(as_recommender((factor * U, V)), data.X, user_ids=np.arange(400)).predict(
+            data.X, user_ids=np.arange(400)
+        )
+        for factor in (1.0, 8.0)
+    ]
+    assert np.array_equal(*lists)
+
+
+def test_a_host_that_only_looks_up_needs_ids_for_its_unit(host, data):
+    pair = ArrayRecommender(
+        host.encode_users(data.X), host.item_embeddings_, fold_in=None
+    )
+    model = steer(as_recommender(pair), data.X)
+    with pytest.raises(ValueError, match=r"^`user_ids` must be given to fit for rule="):
+        model.predict(data.X, user_ids=np.arange(400))
+    # Nothing else needs them.
+    model.set_params(rule="scale").predict(data.X, user_ids=np.arange(400))
+
+
+def test_what_nothing_is_said_of_becomes_offsets(host, data):
+    model = SteeredRecommender(host, probe=PROBE, random_state=0).fit(data.X)
+    assert (model.side_, model.rule_) == ("item", "offset")
+    assert model.selector_ is model.item_selector_
+    assert model.selector_.score_func == "score_omp"
+    same = steer(host, data.X, strength=1.0)
+    assert np.array_equal(model.predict(data.X), same.predict(data.X))
+    # The papers' form is one parameter away, and what is set later counts.
+    shift = SteeredRecommender(host, probe=PROBE, rule="shift").fit(data.X)
+    assert (shift.side_, shift.rule_) == ("user", "shift")
+    assert shift.selector_.score_func is cohens_d
+    assert (
+        SteeredRecommender(host, probe=PROBE, side="both").fit(data.X).rule_ == "shift"
+    )
+    assert model.set_params(rule="scale").side_ == "item"
 
 
 @pytest.mark.parametrize("side", ["user", "both"])

@@ -22,10 +22,10 @@ def model(request, host, split):
     probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
     made = {
         "penalty": PopularityPenaltyReranker(host, keep_top=2),
-        "user": SteeredRecommender(host, probe=probe, random_state=0),
+        "user": SteeredRecommender(host, rule="shift", probe=probe, random_state=0),
         "both": SteeredRecommender(host, probe=probe, side="both", random_state=0),
         "profile": SteeredRecommender(
-            host, probe=probe, user_strength="profile", random_state=0
+            host, rule="shift", probe=probe, user_strength="profile", random_state=0
         ),
     }
     return made[request.param].fit(split[0])
@@ -79,7 +79,7 @@ def test_a_strength_that_is_no_number_is_refused(model, split):
 def test_the_autoencoder_encodes_a_row_once_for_all_strengths(host, split, monkeypatch):
     X, _ = split
     probe = SparseAutoencoderProbe(32, k=4, max_iter=2, random_state=0)
-    model = SteeredRecommender(host, probe=probe, random_state=0).fit(X)
+    model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0).fit(X)
     strengths = [0.0, 0.5, 1.0, 2.0]
     apart = [model.recommend(X, strength=s) for s in strengths]
     encoded = []

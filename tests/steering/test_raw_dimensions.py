@@ -11,7 +11,9 @@ from tests.hosts import HOSTS
 
 
 def raw(host, X, **params):
-    model = SteeredRecommender(host, probe=FunctionTransformer(), **params)
+    model = SteeredRecommender(
+        host, probe=FunctionTransformer(), **({"rule": "shift"} | params)
+    )
     return model.fit(X)
 
 

@@ -111,7 +111,7 @@ def union(strengths=None, **popularity):
 
 
 def test_several_knobs_push_by_the_sum(host, interactions):
-    alone = fit(host, interactions, None)._user_side
+    alone = fit(host, interactions, PopularityNeuronSelector())._user_side
     both = fit(host, interactions, union({"chosen": 0.3, "popularity": -0.5}))
     side = both._user_side
     chosen = np.eye(64)[3]
@@ -126,7 +126,7 @@ def test_several_knobs_push_by_the_sum(host, interactions):
 
 def test_without_strengths_knobs_turn_as_they_do_alone(host, interactions):
     both = fit(host, interactions, union())._user_side
-    alone = fit(host, interactions, None)._user_side
+    alone = fit(host, interactions, PopularityNeuronSelector())._user_side
     expected = np.eye(64)[3] + alone.push(1.0, 1.0)
     np.testing.assert_allclose(both.push(1.0, 1.0), expected, rtol=1e-5, atol=1e-7)
 

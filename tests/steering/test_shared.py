@@ -40,7 +40,11 @@ def encoded_rows(monkeypatch):
 
 def steered(host, memory, **params):
     return SteeredRecommender(
-        host, probe=PCA(2, random_state=0), memory=memory, random_state=0, **params
+        host,
+        probe=PCA(2, random_state=0),
+        memory=memory,
+        random_state=0,
+        **({"rule": "shift"} | params),
     )
 
 

@@ -187,7 +187,7 @@ def test_filters_count(model, data, form):
 def test_it_wraps_a_steered_recommender(host, data):
     X, y = data
     probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
-    steered = SteeredRecommender(host, probe=probe, random_state=0).fit(X)
+    steered = SteeredRecommender(host, rule="shift", probe=probe, random_state=0).fit(X)
     model = SlotPricingRecommender(
         FrozenEstimator(steered), pool_size=50, random_state=0
     ).fit(X, y)

@@ -29,6 +29,7 @@ def host(interactions):
 def steered(host, interactions):
     return SteeredRecommender(
         host,
+        rule="shift",
         probe=SparseAutoencoderProbe(64, k=8, max_iter=15, random_state=0),
         random_state=0,
     ).fit(interactions)
@@ -179,7 +180,9 @@ def test_the_host_is_never_changed(interactions):
 
 def test_real_profiles_are_the_users_with_extreme_histories(host, interactions):
     probe = SparseAutoencoderProbe(64, k=8, max_iter=15, random_state=0)
-    model = SteeredRecommender(host, probe=probe, profiles="real", random_state=0)
+    model = SteeredRecommender(
+        host, rule="shift", probe=probe, profiles="real", random_state=0
+    )
     model.fit(interactions)
     before = average_popularity(model, interactions, strength=0.0)
     assert average_popularity(model, interactions, strength=1.0) < before
@@ -210,7 +213,9 @@ def test_group_deviations_are_of_the_right_group(host, interactions, shift_scale
 
 
 def test_any_transformer_with_an_inverse_is_a_probe(host, interactions):
-    model = SteeredRecommender(host, probe=PCA(6, random_state=0), random_state=0)
+    model = SteeredRecommender(
+        host, rule="shift", probe=PCA(6, random_state=0), random_state=0
+    )
     model.fit(interactions)
     before = average_popularity(model, interactions, strength=0.0)
     assert np.array_equal(
@@ -223,7 +228,9 @@ def test_a_frozen_probe_is_not_trained_again(host, interactions):
     U = host.encode_users(interactions)
     probe = SparseAutoencoderProbe(32, k=4, max_iter=2, random_state=0).fit(U)
     weights = probe.decoder_weights_
-    model = SteeredRecommender(host, probe=FrozenEstimator(probe), random_state=0)
+    model = SteeredRecommender(
+        host, rule="shift", probe=FrozenEstimator(probe), random_state=0
+    )
     model.fit(interactions)
     assert model.probe_.decoder_weights_ is weights
 
@@ -231,7 +238,12 @@ def test_a_frozen_probe_is_not_trained_again(host, interactions):
 def test_memory_trains_the_probe_once(host, interactions, tmp_path):
     probe = SparseAutoencoderProbe(16, k=2, max_iter=3, random_state=0, verbose=1)
     model = SteeredRecommender(
-        host, probe=probe, memory=str(tmp_path), strength=0.5, random_state=0
+        host,
+        rule="shift",
+        probe=probe,
+        memory=str(tmp_path),
+        strength=0.5,
+        random_state=0,
     )
     first = clone(model).fit(interactions)
     stored = set(tmp_path.rglob("output.pkl"))
@@ -255,7 +267,7 @@ def test_a_planted_popularity_direction_is_what_the_neurons_find(interactions):
     X = np.zeros((n_users, n_items))
     np.put_along_axis(X, np.argsort(-scores, axis=1)[:, :15], 1.0, axis=1)
     probe = SparseAutoencoderProbe(40, k=5, max_iter=30, random_state=0)
-    model = SteeredRecommender(host, probe=probe, random_state=0)
+    model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0)
     model.fit(X, user_ids=np.arange(n_users))
     strongest = np.argsort(-np.abs(model.selector_.scores_))[:5]
     directions = np.abs(model.probe_.decoder_weights_[strongest])

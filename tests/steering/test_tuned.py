@@ -31,7 +31,9 @@ def penalty(host):
 
 def steered(host, **params):
     probe = SparseAutoencoderProbe(32, k=4, max_iter=3, random_state=0)
-    return SteeredRecommender(host, **{"probe": probe, "random_state": 0, **params})
+    return SteeredRecommender(
+        host, **{"rule": "shift", "probe": probe, "random_state": 0, **params}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +228,7 @@ def test_what_candidates_have_in_common_is_trained_once(host, split, monkeypatch
 
     monkeypatch.setattr(PCA, "fit", counting)
     grid = {"rule": ["shift"], "user_strength": [None, "profile"], "keep_top": [0, 1]}
-    model = SteeredRecommender(host, probe=PCA(4, random_state=0))
+    model = SteeredRecommender(host, rule="shift", probe=PCA(4, random_state=0))
     tuned = TunedSteeringCV(model, target=0.6, param_grid=grid, cv=3, random_state=0)
     tuned.fit(*split)
     assert len(calls) == 3 + 1
@@ -314,7 +316,9 @@ def test_ids_of_trained_users_reach_fit_and_lists(split):
     U = np.random.default_rng(0).permutation(svd.transform(X))
     host = as_recommender((U, svd.components_.T))
     ids = np.arange(200)[::-1]
-    model = SteeredRecommender(host, probe=PCA(4, random_state=0), random_state=0)
+    model = SteeredRecommender(
+        host, rule="shift", probe=PCA(4, random_state=0), random_state=0
+    )
     tuned = TunedSteeringCV(model, target=0.6, cv=2).fit(X, y, user_ids=ids)
     shares = [
         get_scorer("tail_share@10")(tuned, X, y, user_ids=u) for u in (ids, ids[::-1])
