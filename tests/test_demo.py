@@ -1,4 +1,4 @@
-"""The demo runs, and the README's figures are the ones it prints."""
+"""The demo runs, and the figures of PopSteer's page are the ones it prints."""
 
 import os
 import pathlib
@@ -49,11 +49,11 @@ def test_it_shows_progress_a_table_a_list_and_a_plot(printed):
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_readme_states_what_it_prints(printed, row):
+def test_a_page_states_what_it_prints(printed, row):
     (line,) = re.findall(rf"^{re.escape(ROWS[row])} +(.*)$", printed, re.M)
     figures = [float(cell) for cell in line.split()]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (cells,) = re.findall(rf"^\| {re.escape(row)} \|(.*)\|$", readme, re.M)
+    page = (ROOT / "docs" / "methods" / "popsteer.md").read_text(encoding="utf-8")
+    (cells,) = re.findall(rf"^\| {re.escape(row)} \|(.*)\|$", page, re.M)
     stated = [float(cell) for cell in cells.split("|")]
     for value, (position, tolerance) in zip(stated, COLUMNS.items(), strict=True):
         assert value == pytest.approx(figures[position], abs=tolerance)
