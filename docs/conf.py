@@ -48,24 +48,8 @@ myst_enable_extensions = [
     "colon_fence",
     "deflist",
     "dollarmath",
-    "substitution",
 ]
 myst_heading_anchors = 3
-
-
-def front_picture():
-    """Name the picture of the front page: the frontier, or else the demo's curve."""
-    for name, alt in [
-        ("frontier.png", "Accuracy against exposure for every method of the package"),
-        ("explorer.png", "The explorer of a steered recommender"),
-    ]:
-        if (DOCS / "_static" / name).exists():
-            return f"![{alt}](_static/{name})"
-    alt = "NDCG against Gini and coverage: steered neurons and a penalty"
-    return f"![{alt}](auto_examples/images/sphx_glr_plot_steer_movielens_001.png)"
-
-
-myst_substitutions = {"front_picture": front_picture()}
 
 # The reference is made from docstrings. What is inherited from scikit-learn is
 # described there; nothing is looked up in the network.
