@@ -15,7 +15,7 @@ _SHOWN = 5
 #: Parameters of a model that say what it does. A folder, a seed and functions of the
 #: caller tell of a machine or of a run.
 _SETTINGS = (
-    "side", "rule", "strength", "unpopular_strength", "item_strength", "profiles",
+    "strength", "unpopular_strength", "item_strength", "profiles",
     "shift_scale", "reconstruction", "keep_top", "n_recommendations",
 )  # fmt: skip
 
@@ -103,6 +103,7 @@ def describe_settings(model):
     settings["items"] = int(model.n_features_in_)
     width = getattr(model, "_n_features_out", None)
     settings["embedding_width"] = None if width is None else int(width)
+    settings |= {"side": model.side_, "rule": model.rule_}
     settings |= {name: _plain(getattr(model, name)) for name in _SETTINGS}
     knob = model.user_strength
     settings["user_strength"] = "a function" if callable(knob) else knob

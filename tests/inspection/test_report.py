@@ -178,12 +178,10 @@ def test_both_sides_are_examined(split, host):
 
 def test_a_penalty_on_items_is_reported(split, host):
     probe = SparseAutoencoderProbe(32, k=4, max_iter=3, random_state=0)
-    model = SteeredRecommender(
-        host, probe=probe, side="item", rule="offset", random_state=0,
-        selector=PopularityNeuronSelector("score_omp"),
-    )  # fmt: skip
+    model = SteeredRecommender(host, probe=probe, random_state=0)
     report = make(model.fit(split[0]), split)
     assert [side.side for side in report.health] == ["item"]
+    assert "(rule offset)" in report.to_markdown()
     # An offset goes by no autoencoder of users: nothing is lost there.
     assert report.lists[1].same_as_host == 1
     assert report.lists[2].same_as_host < 1
