@@ -13,7 +13,19 @@ import torch
 from scipy.sparse import csr_array
 from torch.nn import functional
 
-__all__ = ["DenseCodes", "SparseCodes", "kept_above", "largest", "largest_of_batch"]
+__all__ = [
+    "DenseCodes",
+    "SparseCodes",
+    "kept_above",
+    "largest",
+    "largest_of_batch",
+    "on_cpu",
+]
+
+
+def on_cpu(values):
+    """Tell whether numpy and scipy can work on a tensor where it is."""
+    return values.device.type == "cpu"
 
 
 class SparseCodes:
@@ -51,7 +63,7 @@ class SparseCodes:
 
     def accumulate(self, values, rows, n_neurons):
         """Sum `rows`, weighted by `values`, over all that kept a neuron."""
-        if values.device.type == "cpu":
+        if on_cpu(values):
             shape = (len(rows), n_neurons)
             parts = values.numpy(), self.neurons.numpy(), self.offsets.numpy()
             return torch.from_numpy(csr_array(parts, shape=shape).T @ rows.numpy())
@@ -233,7 +245,7 @@ def largest_of_batch(P, n_kept):
 def kept_above(pre, threshold):
     """Keep the pre-activations above a threshold, of one number or one per neuron."""
     mask = pre > threshold
-    if pre.device.type == "cpu":
+    if on_cpu(pre):
         places = torch.from_numpy(np.flatnonzero(mask.numpy()))
     else:
         places = mask.view(-1).nonzero()[:, 0]

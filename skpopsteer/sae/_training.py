@@ -315,9 +315,8 @@ class Trainer:
         self.restore(state["parameters"])
         for parameter, moment in zip(self.parameters, state["moments"], strict=True):
             self.optimizer.state[parameter] = {
-                name: torch.tensor(
-                    value, device="cpu" if name == "step" else self.settings.device
-                )
+                # Fused steps want their count where the parameters are.
+                name: torch.tensor(value, device=self.settings.device)
                 for name, value in moment.items()
             }
         self.activation.resume(state["activation"])

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from skpopsteer.sae._codes import SparseCodes, largest
+from skpopsteer.sae import _codes
 
 
 class TopK:
@@ -36,13 +36,15 @@ class TopK:
 
     def select(self, pre):
         """Keep k a row; of negative ones a zero is kept."""
-        if pre.device.type == "cpu":
-            values, neurons = map(torch.from_numpy, largest(pre.numpy(), self.k, True))
+        if _codes.on_cpu(pre):
+            values, neurons = map(
+                torch.from_numpy, _codes.largest(pre.numpy(), self.k, True)
+            )
         else:
             values, neurons = pre.topk(self.k, dim=1, sorted=False)
         values = values.relu()
         offsets = torch.arange(0, neurons.numel() + 1, self.k, device=pre.device)
-        return SparseCodes(values.reshape(-1), neurons.reshape(-1), offsets)
+        return _codes.SparseCodes(values.reshape(-1), neurons.reshape(-1), offsets)
 
     def learn(self, codes, pre, by_value):
         """Add nothing to the loss."""
