@@ -13,8 +13,7 @@ from skpopsteer.steering._selection import ItemProfiles, fit_selector, row_kinds
 
 __all__ = ["SteeredSide"]
 
-#: Of a spread of scores, what strength 1 takes per spread of the knob: it costs a few
-#: per cent of NDCG at most on hosts of five kinds.
+#: Of a spread of scores, what strength 1 takes per spread of the knob: a gentle turn.
 _OFFSET_UNIT = 0.25
 
 #: Activations held at once. 2**23 float32 are 32 MiB, of which a rule needs a few.
