@@ -8,22 +8,27 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SKLEARN_VERSIONS ?= 1.6.1 1.7.2 1.8.0 1.9.1
 
-.PHONY: help install demo test lint format docs fuzz pictures test-lenskit test-recbole test-rectools test-sklearn bench bench-hosts bench-frontier clean
+.PHONY: help install demo test lint format docs fuzz mutants soak audit pictures test-lenskit test-oldest test-python test-recbole test-rectools test-sklearn bench bench-hosts bench-frontier clean
 
 help:
 	@echo "make demo          train, wrap and steer a recommender on MovieLens"
 	@echo "make test          run all tests"
 	@echo "make lint          ruff, mypy, codespell"
 	@echo "make fuzz          try 300,000 examples of bad input (about half an hour)"
+	@echo "make mutants       change the code line by line: do the tests notice? (an hour)"
+	@echo "make soak          ask fitted models at random for an hour (SECONDS=3600)"
+	@echo "make audit         look for known holes in the pinned dependencies"
 	@echo "make docs          build the documentation into docs/_build/html"
 	@echo "make pictures      make its pictures of the explorer anew"
 	@echo "make test-recbole  run the tests of RecBole's checkpoints on RecBole itself"
 	@echo "make test-lenskit  run the tests of the bridge to LensKit"
 	@echo "make test-rectools run the tests of the bridge to RecTools"
+	@echo "make test-oldest   run most tests on the oldest versions of everything (3 GB)"
+	@echo "make test-python   run most tests on another Python: PYTHON=python3.13 (3 GB)"
 	@echo "make test-sklearn  run the estimator tests on scikit-learn $(SKLEARN_VERSIONS)"
 	@echo "make bench         measure what the benchmarks claim (hours)"
-	@echo "make bench-hosts   train the hosts of the frontier table (about an hour)"
-	@echo "make bench-frontier measure every method on those hosts (about an hour)"
+	@echo "make bench-hosts   train the hosts of the frontier table (an hour or two)"
+	@echo "make bench-frontier measure every method on those hosts (75 minutes)"
 	@echo "make install       only make .venv, with what the demo needs"
 
 $(BIN)/python:
@@ -51,8 +56,10 @@ install: $(VENV)/.installed
 demo: $(VENV)/.installed
 	$(ONE_THREAD) $(BIN)/python examples/plot_steer_movielens.py
 
+# Of a part of the tests: make test COVERAGE= PYTEST_ARGS=tests/sae
+COVERAGE ?= --cov --cov-report=term:skip-covered --cov-fail-under=95
 test: $(VENV)/.installed-test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -q $(PYTEST_ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -q $(COVERAGE) $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -66,6 +73,27 @@ docs: $(VENV)/.installed-docs
 # New examples every time; what fails is kept in .hypothesis and tried first.
 fuzz: $(VENV)/.installed-test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -q --hypothesis-profile=long tests/fuzz $(PYTEST_ARGS)
+
+$(BIN)/mutmut: $(VENV)/.installed-test
+	$(PIP) mutmut==3.8.1
+
+mutants: $(BIN)/mutmut
+	$(ONE_THREAD) nice -n 10 $(BIN)/python benchmarks/mutation.py $(MUTANT_ARGS)
+
+SECONDS ?= 3600
+
+# Threads and processes ask at random; a line a minute.
+soak: $(VENV)/.installed-test
+	$(ONE_THREAD) $(BIN)/python -m tests.reliability.soak --seconds $(SECONDS)
+
+# Without a network: make audit AUDIT_ARGS="--advisories all.zip"
+audit: .venv-audit/.installed
+	@.venv-audit/bin/python tests/security/audit.py constraints.txt $(AUDIT_ARGS)
+
+.venv-audit/.installed:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit>=2.10"
+	@touch $@
 
 # What the tests in a browser see is what the documentation shows.
 pictures: $(VENV)/.installed-test
@@ -91,6 +119,35 @@ test-sklearn-%:
 		tests/metrics tests/inspection tests/test_scikit_learn_usage.py \
 		tests/test_persistence.py tests/test_persistence_safety.py
 
+# What is tried on other versions than those of .venv.
+VERSION_TESTS := tests/test_estimator_checks.py tests/adapters tests/sae tests/neurons \
+	tests/steering tests/rerankers tests/metrics tests/numerics tests/test_topk.py \
+	tests/test_oldest.py tests/test_persistence.py tests/test_scikit_learn_usage.py
+
+# The oldest versions that pyproject.toml allows. torch 2.4 brings CUDA: a download of
+# 3 GB, and 6 GB on disk.
+OLDEST := .venv-oldest
+$(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+		--only-binary=:all: -c constraints-oldest.txt -e ".[test]"
+	@touch $@
+
+test-oldest: $(OLDEST)/.installed
+	$(ONE_THREAD) $(OLDEST)/bin/python -m pytest -n auto -q -m "not slow" $(VERSION_TESTS)
+
+# Another Python, with the newest of everything that it has wheels for; as much on disk.
+# The warning is of Cornac, about its own training.
+test-python:
+	version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	folder=.venv-python-$$version; \
+	test -x $$folder/bin/python || $(PYTHON) -m venv $$folder || exit 1; \
+	$$folder/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+		--prefer-binary -e ".[test]" && \
+	$(ONE_THREAD) $$folder/bin/python -m pytest -n auto -q -m "not slow" \
+		-W "ignore:optimizer parameters need to be organized:FutureWarning" \
+		$(VERSION_TESTS)
+
 # RecBole asks for older numpy and scipy, and for libraries that are not used here.
 test-recbole:
 	test -x .venv-recbole/bin/python || $(PYTHON) -m venv .venv-recbole
@@ -100,7 +157,7 @@ test-recbole:
 		--no-deps -r tests/golden/recbole/requirements.txt -e .
 	$(ONE_THREAD) .venv-recbole/bin/python -m pytest -n auto -q \
 		tests/adapters/test_recbole.py tests/adapters/test_safe_weights.py \
-		tests/adapters/test_contract.py
+		tests/adapters/test_contract.py tests/metrics/test_golden_recbole.py
 
 # LensKit needs pandas < 3. hpfrec, which one of its scorers needs, is compiled.
 test-lenskit:
@@ -113,6 +170,8 @@ test-lenskit:
 	$(ONE_THREAD) .venv-lenskit/bin/python -m pytest -n auto -q -k lenskit \
 		tests/adapters/test_contract.py tests/adapters/test_as_recommender.py \
 		tests/adapters/test_lenskit.py
+	$(ONE_THREAD) .venv-lenskit/bin/python -m pytest -q \
+		tests/metrics/test_golden_lenskit.py tests/metrics/test_golden_lenskit_itself.py
 
 # RecTools needs numpy < 2, and its pm-implicit is the package `implicit` under another
 # name, in the same folder: so ours is installed without what it asks for, which is
@@ -127,7 +186,7 @@ $(RECTOOLS)/.installed: constraints.txt
 	$(RECTOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c $(RECTOOLS)/constraints.txt "rectools[torch]==0.19.0" pm-implicit==0.7.3 \
 		pytorch-lightning==2.5.2 numpy==1.26.4 pandas==2.3.3 scikit-learn joblib \
-		threadpoolctl matplotlib narwhals skops pytest pytest-xdist hypothesis
+		threadpoolctl matplotlib narwhals polars skops pytest pytest-xdist hypothesis
 	$(RECTOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
@@ -137,11 +196,12 @@ test-rectools: $(RECTOOLS)/.installed
 		-W 'ignore:You defined a `validation_step`:UserWarning' \
 		-W 'ignore:`isinstance(treespec, LeafSpec)`:FutureWarning' \
 		-W 'ignore:Total length of `:UserWarning' \
-		tests/adapters/test_contract.py tests/adapters/test_rectools.py
+		tests/adapters/test_contract.py tests/adapters/test_rectools.py \
+		tests/metrics tests/test_topk.py
 
 bench: $(VENV)/.installed
 	$(PIP) -e ".[plot,cornac,elsa]" faiss-cpu
-	for script in benchmarks/*.py; do $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/mutation.py,$(wildcard benchmarks/*.py)); do $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
 
 # One pair of a host and a data set alone: make bench-hosts BENCH_ARGS="--only als-ml-1m"
 bench-hosts: $(VENV)/.installed $(RECTOOLS)/.installed

@@ -2,7 +2,8 @@
 
 ALS, BPR and ELSA on random splits of Last.fm, ML-1M and Gowalla; SASRec, in an
 environment of its own, on the last items of ml-latest-small, ML-100K and ML-1M; three
-splits each. What is stored in ``output/frontier_hosts`` is not trained again, and
+splits each, and for the first three hosts one more, which chooses their settings. What
+is stored in ``output/frontier_hosts`` is not trained again, and
 ``frontier.pairs.load_pair`` reads it. ml-latest-small comes with the repository; the
 others are read from ``../shared/data`` beside it, and skipped where they are absent.
 
@@ -14,7 +15,7 @@ import subprocess
 import sys
 
 from frontier.data import ROOT, available
-from frontier.hosts import train
+from frontier.hosts import CHOSEN_ON, train
 from frontier.pairs import load_pair, path_of, save_pair
 
 FACTORISATIONS = ("als", "bpr", "elsa")
@@ -27,7 +28,13 @@ PAIRS = [
     ("sasrec", "ml-1m"),
     *((host, "gowalla") for host in FACTORISATIONS),
 ]
-SPLITS = (0, 1, 2)
+#: What methods do was settled on splits 0 to 2.
+SPLITS = (3, 4, 5)
+
+
+def splits_of(host):
+    """Return the splits to train on, that which chooses the settings first."""
+    return SPLITS if host == "sasrec" else (CHOSEN_ON, *SPLITS)
 
 
 def train_sasrec(data, split):
@@ -60,7 +67,7 @@ def main():
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME")
     wanted = tuple(parser.parse_args().only)
     for host, data in PAIRS:
-        for split in SPLITS:
+        for split in splits_of(host):
             if not f"{host}-{data}-{split}".startswith(wanted):
                 continue
             if not available(data):

@@ -16,9 +16,11 @@ import json
 import os
 import pathlib
 import sys
+import tempfile
 import time
 import warnings
 
+import numpy as np
 from frontier.cell import run_cell
 from frontier.families import make_families
 from frontier.judge import Judge
@@ -34,15 +36,27 @@ RESULTS = ROOT / "benchmarks" / "results" / "frontier.md"
 PICTURE = ROOT / "docs" / "_static" / "frontier.png"
 #: Items of a row that every method chooses from.
 POOL_SIZE, POOL_SIZE_OF = 500, {"gowalla": 200}
+#: Users whose lists are judged at most; methods are fitted on all.
+N_USERS = 7_000
 
 
 def run(host, data, split, again=()):
     """Measure what is not measured yet of one split; store it whole or not at all."""
+    with tempfile.TemporaryDirectory() as folder:
+        return measure(host, data, split, again, folder)
+
+
+def measure(host, data, split, again, folder):
+    """Do what `run` does, with a folder for what methods share."""
     start = time.perf_counter()
     pair = load_pair(host, data, split)
     pool_size = min(POOL_SIZE_OF.get(data, POOL_SIZE), pair.n_items)
-    valid = Judge(pair, "valid", pool_size)
-    families = make_families(pair, valid, pool_size, split)
+    n_users, rows = pair.X_train.shape[0], None
+    if n_users > N_USERS:
+        rows = np.random.default_rng(split).choice(n_users, N_USERS, replace=False)
+        rows.sort()
+    valid = Judge(pair, "valid", pool_size, rows)
+    families = make_families(pair, valid, pool_size, split, folder)
     path = CELLS / f"{host}-{data}-{split}.json"
     known = json.loads(path.read_text()) if path.is_file() else None
     if known:
@@ -50,7 +64,7 @@ def run(host, data, split, again=()):
         known["seconds"] = {n: s for n, s in known["seconds"].items() if n not in again}
         families = {n: fit for n, fit in families.items() if n not in known["seconds"]}
     if families:
-        test = Judge(pair, "test", pool_size)
+        test = Judge(pair, "test", pool_size, rows)
         with warnings.catch_warnings():
             # That published autoencoders lose accuracy is part of the result.
             warnings.filterwarnings("ignore", message="`probe` must keep")

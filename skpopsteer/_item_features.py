@@ -175,6 +175,9 @@ def _check_names(names, n_features):
 
 def _as_csr(matrix):
     """Convert to CSR of float64; copied only where the form or the type differs."""
+    if not issparse(matrix) and matrix.dtype == np.float16:
+        # scipy knows no half precision.
+        matrix = matrix.astype(np.float64)
     table = matrix.tocsr() if issparse(matrix) else csr_array(matrix)
     # A new object on the same buffers: scipy caches what it once knew of their order.
     return csr_array(

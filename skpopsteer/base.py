@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import EstimatorMixin
 from skpopsteer._spans import over_spans, spans
+from skpopsteer._tiles import TILE_ROWS, BestItems, item_tiles, tiles_pay
 from skpopsteer._validation import (
     check_interactions,
     check_item_lists,
@@ -14,7 +15,7 @@ from skpopsteer._validation import (
     is_finite_number,
 )
 from skpopsteer.metrics import get_scorer
-from skpopsteer.topk import finite_top_k, forbid, only, row_blocks
+from skpopsteer.topk import BLOCK_SCORES, finite_top_k, forbid, only, row_blocks
 
 __all__ = ["RecommenderMixin"]
 
@@ -32,6 +33,9 @@ class RecommenderMixin(EstimatorMixin):
     more may be given: ``_steer(encoded, turned)``, a change of many encoded rows at
     once before they are scored, and ``_per_row(X)``, whatever has to be made of all
     rows at once, which ``_encode_span(X, user_ids, per_row)`` gets cut.
+
+    Where ``_scores_tiles()`` is true, ``_score_into`` takes a slice of items as well,
+    and long catalogues are scored tile by tile.
 
     Rows are done in spans, which ``joblib.parallel_config`` may spread over workers,
     and a span is scored in blocks: no method but ``decision_function`` ever holds
@@ -217,6 +221,8 @@ lists, default=None
 
     def _lists(self, X, encoded, turned, k, forbidden, candidates=None):
         """Make the lists of validated rows, block by block."""
+        if candidates is None and self._scores_tiles() and tiles_pay(X.shape, k):
+            return self._lists_of_tiles(X, encoded, turned, k, forbidden)
         ids = np.empty((X.shape[0], k), dtype=np.int64)
         values = np.empty((X.shape[0], k), dtype=np.float32)
         # One for all blocks: new memory would cost as much as the scores in it.
@@ -236,11 +242,35 @@ lists, default=None
             )
         return ids, values
 
-    def _steered_blocks(self, X, encoded, turned):
+    def _lists_of_tiles(self, X, encoded, turned, k, forbidden):
+        """Make the lists of validated rows, tile by tile."""
+        ids = np.empty((X.shape[0], k), dtype=np.int64)
+        values = np.empty((X.shape[0], k), dtype=np.float32)
+        for rows, block in self._steered_blocks(X, encoded, turned, TILE_ROWS):
+            seen = X[rows]
+            masks = [mask[rows] if issparse(mask) else mask for mask in forbidden]
+            best = BestItems(seen.shape[0], k, masks)
+            for items in item_tiles(X.shape[1]):
+                tile = best.memory(items)
+                added = self._score_tile(tile, block, seen, turned, items)
+                best.add(tile, items, *added)
+            ids[rows], values[rows] = best.lists()
+        return ids, values
+
+    def _scores_tiles(self):
+        return False
+
+    def _score_tile(self, out, encoded, X, turned, items):
+        """Write scores of some items; return what is to be added to them."""
+        self._score_into(out, encoded, X, turned, items)
+        return ()
+
+    def _steered_blocks(self, X, encoded, turned, n_rows=None):
         """Yield the rows of every block, and what is known of them, steered."""
+        n_columns = X.shape[1] if n_rows is None else BLOCK_SCORES // n_rows
         for span in spans(X.shape[0]):
             part = self._steer(encoded[span], turned)
-            for rows in row_blocks(span.stop - span.start, X.shape[1]):
+            for rows in row_blocks(span.stop - span.start, n_columns):
                 within = slice(span.start + rows.start, span.start + rows.stop)
                 yield within, part[rows]
 

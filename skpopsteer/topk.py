@@ -22,6 +22,8 @@ __all__ = [
 BLOCK_SCORES = 2**20
 #: Rows of a block at least: a product of few rows waits for the items to be read.
 BLOCK_ROWS = 32
+#: Items at the head of a list that are compared one by one: for so few no sort pays.
+_SHORT_HEAD = 32
 
 
 def row_blocks(n_rows: int, n_columns: int):
@@ -135,12 +137,18 @@ def finite_top_k(scores, k: int):
 Check the training of the host, and how far it is turned.
     """
     ids, values = top_k(scores, k)
+    require_finite(values)
+    return ids, values
+
+
+def require_finite(values):
+    """Refuse scores of lists that are NaN or infinite; -inf is that of no item."""
+    _require_numbers(values)
     if values.max(initial=-np.inf) == np.inf:
         raise ValueError(
             "`recommender` must give scores that are finite; got an infinite one. "
             "Check the training of the host, and how far it is turned."
         )
-    return ids, values
 
 
 def _check_count(name, count):
@@ -308,13 +316,27 @@ def merge_lists(first, second, n_first: int):
         return first.copy()
     n_first = min(n_first, k)
     head = first[:, :n_first]
-    # One key per (row, item), so that a single look-up serves all rows.
-    rows = np.arange(len(first))[:, None] * (max(first.max(), second.max(), 0) + 2)
-    repeated = np.isin(rows + second, rows + head)
-    merged = np.hstack([head, np.where(repeated, -1, second)])
-    # A stable sort on "is padding" closes the gaps and keeps the order of the rest.
-    order = np.argsort(merged == -1, axis=1, kind="stable")
-    return np.take_along_axis(merged, order, axis=1)[:, :k]
+    merged = np.hstack([head, np.where(_held_by(head, second), -1, second)])
+    kept = merged >= 0
+    # Where each kept item goes once the gaps before it are closed.
+    place = np.cumsum(kept, axis=1) - 1
+    kept &= place < k
+    lists = np.full(first.shape, -1, dtype=merged.dtype)
+    lists[np.nonzero(kept)[0], place[kept]] = merged[kept]
+    return lists
+
+
+def _held_by(heads, lists):
+    """Tell which items of lists are in the heads of their rows."""
+    if heads.shape[1] > _SHORT_HEAD:
+        # One key per (row, item), so that a single look-up serves all rows.
+        n_ids = max(heads.max(), lists.max(), 0) + 2
+        rows = np.arange(len(heads))[:, None] * n_ids
+        return np.isin(rows + lists, rows + heads)
+    held = np.zeros(lists.shape, dtype=bool)
+    for column in heads.T:
+        held |= lists == column[:, None]
+    return held
 
 
 def _check_lists(name, lists, n_rows):

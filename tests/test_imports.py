@@ -11,9 +11,10 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "skpopsteer"
 LAYERS = [
     {"_version"},
     {"_blas", "_compat", "_compiled", "_callbacks", "_spans", "_text_table"},
-    {"_item_features"},
+    {"_item_features", "_tile_loop"},
     {"_validation"},
     {"_user_strength", "topk", "popularity", "metrics"},
+    {"_tiles"},
     {"base"},
     {"_post_hoc", "_profiles"},
     {"_pool"},

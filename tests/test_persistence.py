@@ -16,7 +16,7 @@ import skops.io
 import torch
 from scipy.sparse import save_npz
 from sklearn.base import BaseEstimator, clone
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.utils import get_tags
 
 import skpopsteer
@@ -29,6 +29,7 @@ from skpopsteer import (
     PopularityPenaltyReranker,
     SparseAutoencoderProbe,
     SteeredRecommender,
+    as_recommender,
 )
 from skpopsteer.model_selection import hide_interactions
 from skpopsteer.neurons import EnrichmentDescriber, TfidfDescriber
@@ -149,6 +150,16 @@ def test_hosts_and_rerankers_come_back_alone(name, way, tmp_path):
     penalty = PopularityPenaltyReranker(host.recommender, keep_top=1).fit(host.X)
     for model in (host.recommender, host.recommender.estimator, penalty):
         assert_equal_outputs(model, way(model, tmp_path), name)
+
+
+@pytest.mark.parametrize("way", [through_joblib, through_skops])
+def test_components_in_any_order_score_to_the_last_bit(way, tmp_path, interactions):
+    svd = TruncatedSVD(16, random_state=0).fit(interactions)
+    # A view of every other column: numpy saves it in an order of its own.
+    svd.components_ = np.repeat(svd.components_, 2, axis=1)[:, ::2]
+    host = as_recommender(svd)
+    scores = way(host, tmp_path).decision_function(interactions)
+    np.testing.assert_array_equal(scores, host.decision_function(interactions))
 
 
 @pytest.mark.parametrize("way", [through_joblib, through_skops])

@@ -1,11 +1,14 @@
 """Files that somebody tampered with, and models that cannot be saved."""
 
+import contextlib
 import copy
+import io
 import json
 import os
 import pathlib
 import stat
 import sys
+import tracemalloc
 import zipfile
 
 import joblib
@@ -13,7 +16,8 @@ import numpy as np
 import pytest
 import skops.io
 import torch
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
@@ -23,10 +27,14 @@ from skpopsteer import (
     ImplicitRecommender,
     PopularityNeuronSelector,
     PopularityPenaltyReranker,
+    SparseAutoencoderProbe,
     SteeredRecommender,
     as_recommender,
 )
-from skpopsteer.persistence import TRUSTED_TYPES, load, save
+from skpopsteer.neurons import TfidfDescriber
+from skpopsteer.persistence import TRUSTED_TYPES, _files, load, save
+from skpopsteer.persistence._parts import parts_of
+from skpopsteer.persistence._save import without_folders
 from tests.hosts import HOSTS
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -103,8 +111,8 @@ def hostile_nodes(marker):
             f"{imported}import_optional",
         ),
         "module as a type": (
-            _node("skpopsteer.persistence.os", "ObjectNode"),
-            "skpopsteer.persistence.os",
+            _node("skpopsteer.persistence._load.os", "ObjectNode"),
+            "skpopsteer.persistence._load.os",
         ),
         "method of a trusted type": (
             _node(selector, "MethodNode", content=method),
@@ -259,10 +267,145 @@ def test_the_folder_of_a_cache_is_left_out(kind, nested, file, interactions, tmp
     np.testing.assert_array_equal(loaded.predict(interactions), expected)
 
 
-def test_no_file_can_name_a_folder_of_pickles(file, tmp_path):
+@pytest.mark.parametrize("kind", [str, pathlib.Path])
+def test_the_path_of_a_checkpoint_is_left_out(kind, file, interactions, tmp_path):
+    checkpoint = kind(tmp_path / "secret-folder" / "training.npz")
+    host = HOSTS["truncated_svd"]().recommender
+    probe = SparseAutoencoderProbe(16, k=4, max_iter=1, random_state=0)
+    model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0)
+    model.fit(interactions)
+    # The fitted one is held by the model, and by the side that it steers.
+    probe.checkpoint = model.probe_.checkpoint = checkpoint
+    side = next(part for part in parts_of(model) if hasattr(part, "peaks"))
+    assert side.probe is model.probe_
+    candidates = {"first": [probe], "second": (model,)}
+    for one in (model, probe, PopularityPenaltyReranker(model), Holder(candidates)):
+        with contextlib.suppress(ValueError):  # no type of ours is Holder
+            save(one, file)
+        written = _content(without_folders(one, {}), file)
+        assert b"training.npz" not in written
+        assert b"secret-folder" not in written
+    assert probe.checkpoint is checkpoint
+    assert side.probe.checkpoint is checkpoint
+    save(model, file)
+    loaded = load(file)
+    assert loaded.probe.checkpoint is None
+    assert loaded.probe_.checkpoint is None
+    np.testing.assert_array_equal(
+        loaded.predict(interactions), model.predict(interactions)
+    )
+
+
+class Holder(BaseEstimator):
+    """Holds estimators somewhere inside."""
+
+    def __init__(self, held):
+        self.held = held
+
+
+def _content(model, file):
+    skops.io.dump(model, file)
+    with zipfile.ZipFile(file) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
+def test_no_file_can_name_a_folder_of_pickles_or_a_path_to_write_to(file, tmp_path):
     host = as_recommender(TABLES)
-    skops.io.dump(SteeredRecommender(host, rule="shift", memory=str(tmp_path)), file)
-    assert load(file).memory is None
+    target = tmp_path / "somebody-else's.txt"
+    probe = SparseAutoencoderProbe(4, k=2, max_iter=1, checkpoint=str(target))
+    model = SteeredRecommender(host, rule="shift", probe=probe, memory=str(tmp_path))
+    skops.io.dump(model, file)
+    loaded = load(file)
+    assert loaded.memory is None
+    assert loaded.probe.checkpoint is None
+    loaded.probe.fit(np.eye(4))
+    assert not target.exists()
+
+
+def _bomb(file, name):
+    """Write a small file of 50 MB of zeros, as an array of its own or in a matrix."""
+    content = bytes(50_000_000)
+    if name == "deflated":
+        with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("bomb.npy", content)
+    elif name == "matrix":
+        inner = io.BytesIO()
+        with zipfile.ZipFile(inner, "w", zipfile.ZIP_BZIP2) as archive:
+            archive.writestr("data.npy", content)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("bomb.npz", inner.getvalue())
+
+
+@pytest.mark.parametrize("kind", ["deflated", "matrix"])
+def test_a_file_that_unpacks_to_far_more_than_it_is(kind, file):
+    save(PopularityNeuronSelector(), file)
+    _bomb(file, kind)
+    assert file.stat().st_size < 200_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"says: it unpacks to 5\d{7} bytes, more"):
+            load(file)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_array_that_says_it_is_huge(file):
+    """It is not taken for granted: what is not there is not waited for."""
+    save(as_recommender(TABLES), file)
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in parts if name.endswith(".npy"))
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (100000000, 9), }"
+    header = header.ljust(117) + b"\n"
+    parts[name] = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match=r"^`file` must be whole [^\n]*$"):
+        load(file)
+
+
+def test_arrays_of_objects_are_not_unpickled(file, tmp_path):
+    marker = tmp_path / "marker"
+    save(as_recommender(TABLES), file)
+    hostile = io.BytesIO()
+    np.save(hostile, np.array([Touches(marker)]), allow_pickle=True)
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            content = hostile.getvalue() if name.endswith(".npy") else content
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match=r"^`file` must be whole [^\n]*$"):
+        load(file)
+    assert not marker.exists()
+    # Or the file would be harmless, and the test with it.
+    hostile.seek(0)
+    np.load(hostile, allow_pickle=True)[0].close()
+    assert marker.exists()
+
+
+class Touches:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("position", [10**9, -1])
+def test_positions_of_sparse_matrices_are_within_them(position, file):
+    # Compiled products would read there, and transposing would write there.
+    matrix = csr_array(np.eye(3))
+    matrix.indices[1] = position
+    model = TfidfDescriber()
+    model._texts = matrix
+    skops.io.dump(model, file)
+    with pytest.raises(ValueError, match=r"^`file` must hold sparse matrices [^\n]*$"):
+        load(file)
 
 
 def fold_in(X):
@@ -366,3 +509,37 @@ def test_saving_leaves_the_model_as_it_is(file):
     save(model, file)
     np.testing.assert_equal(vars(als), before)
     assert model.recommender_.model is als
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_file_that_is_swept_before_it_is_locked_is_begun_anew(file, monkeypatch):
+    lock, swept = _files._lock, []
+
+    def late(stream):
+        if not swept:
+            swept.append(stream.name)
+            _files.sweep(file)
+        return lock(stream)
+
+    monkeypatch.setattr(_files, "_lock", late)
+    save(PopularityNeuronSelector(fdr=0.3), file)
+    assert len(swept) == 1
+    assert load(file).fdr == 0.3
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_only_its_own_unfinished_files_are_swept(file):
+    of_others = [".model.skops.part", ".other.skops." + "0" * 32, "model.skops.1"]
+    for name in [*of_others, f".model.skops.{'0' * 32}"]:
+        file.with_name(name).touch()
+    save(PopularityNeuronSelector(), file)
+    expected = {*of_others, "model.skops"}
+    assert {path.name for path in file.parent.iterdir()} == expected
+
+
+def test_without_locks_nothing_is_swept(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    left = file.with_name(f".model.skops.{'0' * 32}")
+    left.touch()
+    save(PopularityNeuronSelector(), file)
+    assert {path.name for path in file.parent.iterdir()} == {left.name, file.name}

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -18,6 +19,9 @@ KEEP_TOP = (0, 2, 4, 5, 6, 7, 8, 9)
 #: Strengths go from the last that costs next to nothing to the first that costs more
 #: than anybody asks for.
 LEAST, MOST = 0.996, 0.74
+#: Strengths spread over that range, and how often others are put between them, where
+#: that brings what is kept nearer to a level than `NEAR`.
+N_STRENGTHS, N_REFINEMENTS, NEAR = 10, 8, 0.0005
 #: Users that find that range, and draws of users behind an interval.
 N_SCOUTS, N_DRAWS = 1_200, 100
 
@@ -95,21 +99,88 @@ def run_cell(families, valid, test, seed):
 
 def tune(variants, valid, scouts):
     """Return all settings of a family with their figures on validation."""
-    settings = []
+    own = {"name": "host", "variant": None, "figures": valid.measure(valid.own)}
+    settings = [own]
     for variant in variants:
-        kept = KEEP_TOP if variant.keeps_top else (0,)
         for strength in strengths_of(variant, scouts):
-            places = variant.places(valid, strength)
-            for n_kept in kept:
-                merged = keep(valid, places, n_kept)
-                name = f"{variant.name}, {strength:.4g}"
-                settings.append({
-                    "name": f"{name}, first {n_kept}" if n_kept else name,
-                    "variant": variant, "strength": strength, "kept": n_kept,
-                    "figures": valid.measure(merged),
-                })  # fmt: skip
-    own = valid.measure(valid.own)
-    return [{"name": "host", "variant": None, "figures": own}, *settings]
+            settings += evaluate(variant, strength, valid)
+    for _ in range(N_REFINEMENTS):
+        wanted = between(settings)
+        if not wanted:
+            break
+        for variant, strength in wanted:
+            settings += evaluate(variant, strength, valid)
+    return settings
+
+
+def evaluate(variant, strength, valid):
+    """Return the settings of a strength: one for every number of items that stay."""
+    places = variant.places(valid, strength)
+    settings = []
+    for n_kept in KEEP_TOP if variant.keeps_top else (0,):
+        name = f"{variant.name}, {strength:.4g}"
+        settings.append({
+            "name": f"{name}, first {n_kept}" if n_kept else name,
+            "variant": variant, "strength": strength, "kept": n_kept,
+            "figures": valid.measure(keep(valid, places, n_kept)),
+        })  # fmt: skip
+    return settings
+
+
+def between(settings):
+    """Return strengths that may come nearer to a level than those that were tried.
+
+    Between two neighbours of a form, one of which keeps to a level and one of which
+    does not, the measure at the level is guessed: as most is gained before half is
+    lost, by the root of the way between them. Where the best of these guesses is better
+    than all that was tried, its strength is to be tried.
+    """
+    host, *tried = settings
+    curves = {}
+    for one in tried:
+        curves.setdefault((id(one["variant"]), one["kept"]), []).append(one)
+    best = choose(settings)
+    wanted = {}
+    for level in LEVELS:
+        gaps = [
+            gap
+            for curve in curves.values()
+            for gap in crossings([{**host, "strength": 0.0}, *curve], level)
+        ]
+        for measure in MEASURES:
+            sign = better(measure)
+            known = sign * best[level, measure]["figures"][measure]
+            guesses = [
+                (
+                    sign
+                    * (a["figures"][measure] * (1 - t) + b["figures"][measure] * t),
+                    n,
+                )
+                for n, (a, b, t) in enumerate(gaps)
+            ]
+            value, n = max(guesses, default=(-np.inf, 0))
+            if value > known:
+                low, high, share = gaps[n]
+                strength = inside(low["strength"], high["strength"], share)
+                wanted[id(high["variant"]), strength] = high["variant"], strength
+    return list(wanted.values())
+
+
+def crossings(curve, level):
+    """Return neighbours on both sides of a level, and how far it is from the first."""
+    curve = sorted(curve, key=lambda one: one["strength"])
+    found = []
+    for low, high in pairwise(curve):
+        above, below = low["figures"]["kept"] - level, level - high["figures"]["kept"]
+        if above > NEAR and below > 0:
+            found.append((low, high, (above - NEAR / 2) / (above + below)))
+    return found
+
+
+def inside(low, high, share):
+    """Return a strength between two, in proportion, and not too near to either."""
+    share = min(max(share, 0.05), 0.95)
+    return high * share if low == 0 else low * (high / low) ** share
 
 
 def strengths_of(variant, scouts):
@@ -120,7 +191,7 @@ def strengths_of(variant, scouts):
         return scouts.ndcg(places) / scouts.base
 
     if variant.most < np.inf:
-        return np.linspace(0, variant.most, variant.n_strengths + 1)[1:]
+        return np.linspace(0, variant.most, N_STRENGTHS + 1)[1:]
     high = 1.0
     while kept(high) > MOST and high < 1e6:
         high *= 3
@@ -132,7 +203,7 @@ def strengths_of(variant, scouts):
     low = high / 10
     while kept(low) < least and low > high * 1e-4:
         low /= 2.5
-    return np.geomspace(low, high, variant.n_strengths)
+    return np.geomspace(low, high, N_STRENGTHS)
 
 
 def keep(judge, places, n_kept):

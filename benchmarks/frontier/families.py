@@ -2,12 +2,16 @@
 
 from functools import cache
 
+import numpy as np
+from joblib import Memory
 from sklearn.base import clone
 
+from frontier.judge import host_of
 from frontier.variants import Allocated, Embedded, Priced, Rule, Slots
 from skpopsteer import (
     GradientPopularityAdjuster,
     PopularityNeuronSelector,
+    RelevanceCalibrator,
     SlotPricingRecommender,
     SparseAutoencoderProbe,
     SteeredRecommender,
@@ -56,7 +60,7 @@ LIST_RULES = {
 }
 
 
-def make_families(pair, judge, pool_size, seed):
+def make_families(pair, judge, pool_size, seed, folder):
     """Return how to fit every method: training interactions, and what calibrates them.
 
     Parameters
@@ -66,13 +70,15 @@ def make_families(pair, judge, pool_size, seed):
         Of the validation.
     pool_size : int
     seed : int
+    folder : str
+        For what several methods share.
 
     Returns
     -------
     dict of str to callable
         Each returns a list of Variant.
     """
-    X, ids, host = pair.X_train, judge.ids, judge.host
+    X, host, ids = whole(pair)
 
     def fitted(kind, **params):
         return kind(host, pool_size=pool_size, **params).fit(X, user_ids=ids)
@@ -117,8 +123,14 @@ def make_families(pair, judge, pool_size, seed):
         )
         for direction in ("mean_user", "activity_weighted_user")
     ]
-    families |= neuron_families(pair, judge, seed)
+    families |= neuron_families(pair, judge, seed, folder)
     return families | our_families(pair, judge, pool_size, seed)
+
+
+def whole(pair):
+    """Return what methods are fitted on: interactions, host and positions of users."""
+    U = pair.part("valid")[0]
+    return pair.X_train, host_of(U, pair), np.arange(len(U))
 
 
 def label(params, whose):
@@ -127,71 +139,96 @@ def label(params, whose):
     return ", ".join([*words, "per user"] if whose else words) or "constant"
 
 
-def neuron_families(pair, judge, seed):
+def neuron_families(pair, judge, seed, folder):
     """Return steering of neurons, as published and as the package does it."""
-    X, ids, host = pair.X_train, judge.ids, judge.host
-    probe = SparseAutoencoderProbe(1024, k=32, max_iter=50, random_state=seed)
+    X, host, ids = whole(pair)
+    # An autoencoder is trained once for all that steer it.
+    steered = SteeredRecommender(
+        host, probe=SparseAutoencoderProbe(1024, k=32, max_iter=50, random_state=seed),
+        random_state=seed, memory=Memory(folder, verbose=0),
+    )  # fmt: skip
+
+    def variants(forms, popularity=None):
+        return [
+            Embedded(
+                label(words, whose),
+                clone(steered)
+                .set_params(**form, user_strength=whose)
+                .fit(X, user_ids=ids, item_popularity=popularity),
+            )
+            for words, form in forms
+            for whose in (None, "profile")
+        ]
 
     def published():
         model = SteeredRecommender(
-            host, rule="shift", probe=clone(probe).set_params(aux_penalty=0.5),
+            host, rule="shift", probe=clone(steered.probe).set_params(aux_penalty=0.5),
             groups=PopularityGroups("count", head=0.1, tail=0.1),
             reconstruction="replace", random_state=seed,
         )  # fmt: skip
         return [Embedded("v2", model.fit(X, user_ids=ids))]
 
-    def by_effect_size():
-        model = SteeredRecommender(host, rule="shift", probe=probe, random_state=seed)
-        return [
-            Embedded(
-                label({}, whose),
-                clone(model).set_params(user_strength=whose).fit(X, user_ids=ids),
-            )
-            for whose in (None, "profile")
-        ]
-
     def in_score_space():
-        forms = [{"rule": "add"}, {"rule": "offset", "side": "item"}]
-        return [
-            Embedded(
-                label({"rule": form["rule"]}, whose),
-                SteeredRecommender(
-                    host, probe=probe, selector=PopularityNeuronSelector("score_omp"),
-                    user_strength=whose, random_state=seed, **form,
-                ).fit(X, user_ids=ids),
-            )
-            for form in forms
-            for whose in (None, "profile")
+        some, every = (
+            PopularityNeuronSelector("score_omp", n_neurons_to_select=n)
+            for n in (None, 1024)
+        )
+        add = {"rule": "add", "selector": some}
+        offsets = [
+            ({"rule": "offset", "neurons": words},
+             {"rule": "offset", "side": "item", "selector": selector})
+            for words, selector in (("by BIC", some), ("all", every))
         ]  # fmt: skip
+        # How often the host lists an item is what steering is to make more even.
+        listed = judge.pool.items[:, :50]
+        exposure = np.bincount(listed[listed >= 0], minlength=pair.n_items)
+        of_exposure = [({**offsets[1][0], "target": "exposure"}, offsets[1][1])]
+        return [
+            *variants([({"rule": "add"}, add), *offsets]),
+            *variants(of_exposure, exposure),
+        ]
 
     return {
         "PopSteer": published,
-        "neurons by effect size": by_effect_size,
+        "neurons by effect size": lambda: variants([({}, {"rule": "shift"})]),
         "neurons in score space": in_score_space,
     }
 
 
 def our_families(pair, judge, pool_size, seed):
     """Return slot pricing: joint lists with the tail weighted, and the price table."""
+    X, host, ids = whole(pair)
 
     @cache
-    def model():
-        return SlotPricingRecommender(
-            judge.host, pool_size=pool_size, strength=0.0, random_state=seed
-        ).fit(pair.X_train, pair.y_valid, user_ids=judge.ids)
+    def model(features):
+        calibrator = RelevanceCalibrator(host, features=features, random_state=seed)
+        pricing = SlotPricingRecommender(
+            host, calibrator=calibrator, pool_size=pool_size, strength=0.0,
+            random_state=seed,
+        ).fit(X, pair.y_valid, user_ids=ids)  # fmt: skip
+        # Exposure is counted over the lists that are judged.
+        pricing.n_users_ = len(judge.ids)
+        return pricing
 
-    values = [(0.0, 1), (0.0, 5), (0.5, 1), (0.5, 5), (0.8, 1), (1.0, 1)]
+    values = [(0.0, 1), (0.0, 5), (0.5, 1), (0.5, 5), (1.0, 1)]
     forms = [
         {"tail_weight": weight, "min_exposures": floor, "keep_top": kept}
         for weight, floor in values
-        for kept in (0, 2, 5)
+        for kept in (0, 2)
     ]
     tables = [form for form in forms if form["keep_top"] == 0][:2]
+
+    def variants(forms, kind, *others):
+        return [
+            kind(
+                label({"features": features, **form}, None), model(features), *others,
+                **form,
+            )
+            for features in ("auto", "item")
+            for form in forms
+        ]  # fmt: skip
+
     return {
-        "slot pricing": lambda: [
-            Slots(label(form, None), model(), **form) for form in forms
-        ],
-        "slot prices": lambda: [
-            Priced(label(form, None), model(), judge, **form) for form in tables
-        ],
+        "slot pricing": lambda: variants(forms, Slots),
+        "slot prices": lambda: variants(tables, Priced, judge),
     }

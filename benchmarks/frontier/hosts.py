@@ -22,6 +22,8 @@ from frontier.splits import random_split
 from skpopsteer import as_recommender
 
 WIDTH = 64
+#: The split on whose validation the settings of a data set are chosen.
+CHOSEN_ON = 0
 #: Users at most that judge a setting; Gowalla has more.
 N_JUDGES = 5_000
 
@@ -166,7 +168,7 @@ def choose(host, interactions, parts):
 
 
 def train(host, data, split):
-    """Return a trained pair; the first split of a data set chooses for all.
+    """Return a trained pair; one split of a data set chooses for all.
 
     Test interactions are read by nothing here.
     """
@@ -177,10 +179,10 @@ def train(host, data, split):
         "host": host, "data": data, "split": split,
         "versions": versions(library, "numpy", "scipy"),
     }  # fmt: skip
-    if split == 0:
+    if split == CHOSEN_ON:
         info["settings"], info["tried"] = choose(host, interactions, parts)
     else:
-        info["settings"] = load_pair(host, data, 0).info["settings"]
+        info["settings"] = load_pair(host, data, CHOSEN_ON).info["settings"]
     settings = dict(info["settings"])
     n_rounds = settings.pop("epochs") // epochs
     start = time.perf_counter()

@@ -95,7 +95,9 @@ class Judge:
         """Return the measures of exposures (n, n_items)."""
         total = np.maximum(counts.sum(axis=1), 1)
         n = counts.shape[1]
-        ranked = np.sort(counts, axis=1) @ np.arange(1, n + 1)
+        # Of small integers the sort is a count.
+        small = counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+        ranked = np.sort(small, axis=1, kind="stable") @ np.arange(1, n + 1)
         tail = counts[:, self.tail]
         return {
             "Gini": 2 * ranked / (n * total) - (n + 1) / n,

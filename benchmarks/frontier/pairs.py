@@ -137,7 +137,7 @@ def load_pair(host, data, split):
     data : {"lastfm-hetrec", "ml-1m", "gowalla", "ml-100k", "ml-latest-small"}
         The first three with the first three hosts; the last two, and "ml-1m", with
         SASRec.
-    split : {0, 1, 2}
+    split : int
         Number of the split, which is also the seed.
 
     Returns

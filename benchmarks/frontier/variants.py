@@ -20,8 +20,6 @@ class Variant:
 
     #: The largest strength there is.
     most = np.inf
-    #: How many strengths are tried.
-    n_strengths = 12
     #: Whether the host's first items may be kept afterwards, which costs no new lists.
     keeps_top = True
 
@@ -85,7 +83,6 @@ class Slots(Variant):
     """Slot pricing, lists chosen jointly."""
 
     keeps_top = False
-    n_strengths = 24
 
     def __init__(self, name, model, **params):
         super().__init__(name, copy.copy(model).set_params(**params))

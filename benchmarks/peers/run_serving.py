@@ -174,26 +174,31 @@ def unsteered(data):
     return _ours(data, as_recommender((data["U"], data["V"])))
 
 
-def _steered_model(data):
+def _steered_model(data, **form):
     from skpopsteer import SparseAutoencoderProbe, SteeredRecommender, as_recommender
 
     host = as_recommender((data["U"], data["V"]))
     # Popularity is a matter of the histories; how good the probe is, costs nothing.
     probe = SparseAutoencoderProbe(max_iter=2, random_state=0)
-    model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0)
+    model = SteeredRecommender(host, probe=probe, random_state=0, **form)
     return model.fit(data["X"], user_ids=np.arange(len(data["U"])))
 
 
 def steered(data):
-    """``recommend`` with knobs turned, default probe and selector."""
+    """``recommend`` of the default: neurons of the items, turned."""
     return _ours(data, _steered_model(data))
 
 
+def steered_users(data):
+    """``recommend`` with the neurons of every user turned, as PopSteer does it."""
+    return _ours(data, _steered_model(data, rule="shift"))
+
+
 def exported(data):
-    """Serve vectors that were steered once, by ``export_embeddings``."""
+    """Serve user vectors that were steered once, by ``export_embeddings``."""
     from skpopsteer import as_recommender
 
-    model = _steered_model(data)
+    model = _steered_model(data, rule="shift")
     vectors = model.export_embeddings(data["X"], np.arange(len(data["U"])))
     return _ours(data, as_recommender(tuple(vectors.values())))
 
@@ -202,6 +207,7 @@ ENGINES = {
     "floor": floor,
     "skpopsteer": unsteered,
     "steered": steered,
+    "steered users": steered_users,
     "exported": exported,
     "implicit": with_implicit,
     "RecTools": with_rectools,

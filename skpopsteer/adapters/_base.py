@@ -127,10 +127,11 @@ class EmbeddingAdapter(
         self._multiply_into(scores, U)
         return scores
 
-    def _multiply_into(self, out, U):
-        np.matmul(U, self.item_embeddings_.T, out=out)
+    def _multiply_into(self, out, U, items=slice(None), displacement=None):
+        V = self.item_embeddings_[items]
+        np.matmul(U, (V if displacement is None else V + displacement).T, out=out)
         if self.item_bias_ is not None:
-            out += self.item_bias_
+            out += self.item_bias_[items]
 
     def set_params(self, **params):
         """Set parameters of the adapter; those of a trained model are out of reach.
@@ -238,8 +239,11 @@ class EmbeddingAdapter(
             )
         return table[check_user_ids(user_ids, X.shape[0], len(table))]
 
-    def _score_into(self, out, encoded, X, turned):
-        decode_into(self, out, encoded)
+    def _scores_tiles(self):
+        return not self.has_nonlinear_decode
+
+    def _score_into(self, out, encoded, X, turned, items=slice(None)):
+        decode_into(self, out, encoded, items)
 
 
 def encode_rows(host, X, user_ids):
@@ -255,19 +259,21 @@ def encode_rows(host, X, user_ids):
     return getattr(host, "_encode", host.encode_users)(X, user_ids)
 
 
-def decode_into(host, out, U):
+def decode_into(host, out, U, items=slice(None)):
     """Write what ``host.decode(U)`` returns to memory that is there already.
 
     Parameters
     ----------
     host : fitted adapter
-    out : ndarray of shape (n_rows, n_items), dtype float32
+    out : ndarray of shape (n_rows, n_items of the slice), dtype float32
     U : ndarray of shape (n_rows, d), dtype float32
+    items : slice, default=slice(None)
+        Which items; fewer than all cost less only where the host multiplies.
     """
     if getattr(host, "has_nonlinear_decode", True):
-        out[...] = host.decode(U)
+        out[...] = host.decode(U)[:, items]
     else:
-        host._multiply_into(out, U)
+        host._multiply_into(out, U, items)
 
 
 def sum_of_squares(table):
@@ -326,11 +332,29 @@ def ridge_fold_in(X, item_embeddings, inverse, length=None):
     # The product is one of float64, into which only the items held are copied.
     held, columns = np.unique(X.indices, return_inverse=True)
     parts = csr_array((X.data, columns, X.indptr), shape=(X.shape[0], len(held)))
-    U = (parts @ item_embeddings[held].astype(np.float64)) @ inverse
-    if length is not None:
-        norms = np.linalg.norm(U, axis=1, keepdims=True)
-        U *= length / np.where(norms > 0, norms, 1.0)
-    return U.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        U = (parts @ item_embeddings[held].astype(np.float64)) @ inverse
+        if length is not None:
+            norms = _lengths_of_rows(U)
+            U *= length / np.where(norms > 0, norms, 1.0)
+        U = U.astype(np.float32)
+    if not np.isfinite(U).all():
+        raise ValueError(
+            "`X` must hold weights whose embeddings are within float32; got weights "
+            f"up to {X.data.max():g}. Scale them down."
+        )
+    return U
+
+
+def _lengths_of_rows(U):
+    """Return lengths (n_rows, 1), scaling rows in place whose squares are no floats."""
+    norms = np.linalg.norm(U, axis=1, keepdims=True)
+    beyond = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
+    if len(beyond):
+        largest = np.abs(U[beyond]).max(axis=1, keepdims=True)
+        U[beyond] /= np.where(largest > 0, largest, 1.0)
+        norms[beyond] = np.linalg.norm(U[beyond], axis=1, keepdims=True)
+    return norms
 
 
 def median_length(embeddings):

@@ -4,6 +4,8 @@ from numbers import Integral
 
 import joblib
 import numpy as np
+from numpy.linalg import LinAlgError
+from scipy.sparse.linalg import ArpackError
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -127,12 +129,21 @@ class DecompositionRecommender(EmbeddingAdapter):
                     f"got {type(decomposition).__name__}, whose inverse_transform does "
                     "not. TruncatedSVD, NMF and PCA do."
                 )
-        return np.asarray(components, dtype=np.float32).T
+        # In rows of items, whatever order the components are in: a file changes it, and
+        # scores then differ in their last digit.
+        return np.ascontiguousarray(components.T, dtype=np.float32)
 
     def _train(self, X):
         # TruncatedSVD divides by the variance, which rows that are all alike lack.
         with np.errstate(invalid="ignore", divide="ignore"):
-            trained = clone(self.decomposition).fit(X)
+            try:
+                trained = clone(self.decomposition).fit(X)
+            except (ArpackError, LinAlgError) as error:
+                raise ValueError(
+                    "`X` must hold rows that can be decomposed; got ones of which "
+                    f"{type(self.decomposition).__name__} says: {error} Pass more "
+                    "rows, or ask for fewer components."
+                ) from error
         self._trained = _require_components(trained)
 
     def _fold_in(self, X):

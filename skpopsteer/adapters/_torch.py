@@ -269,14 +269,21 @@ class TorchRecommender(EmbeddingAdapter):
     def _find(self, name):
         where = getattr(self, name)
         if callable(where):
-            return where(self.module)
-        try:
-            return attrgetter(where)(self.module)
-        except AttributeError:
-            raise ValueError(
-                f"`{name}` must name an attribute of the module; got {where!r}. "
-                "module.named_parameters() lists them."
-            ) from None
+            found = where(self.module)
+        else:
+            try:
+                found = attrgetter(where)(self.module)
+            except AttributeError:
+                raise ValueError(
+                    f"`{name}` must name an attribute of the module; got {where!r}. "
+                    "module.named_parameters() lists them."
+                ) from None
+        if not hasattr(found, "detach"):
+            raise TypeError(
+                f"`{name}` must name a tensor of the module; got {where!r}, a "
+                f"{type(found).__name__}. module.named_parameters() lists them."
+            )
+        return found
 
     def _check_items(self, table):
         return check_embeddings("item_embeddings", self._without_padding(table))
@@ -313,10 +320,23 @@ class TorchRecommender(EmbeddingAdapter):
                 batch = batch.to(parameter.device)
                 if batch.is_floating_point() and parameter.is_floating_point():
                     batch = batch.to(parameter.dtype)
-                result = call(batch)
+                result = _called(call, batch)
                 results.append(result.float().cpu().numpy())
         # Concatenating copies, so the module's own memory is never handed out.
         return np.concatenate(results)
+
+
+def _called(call, batch):
+    try:
+        return call(batch)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        if "shape" not in reason:
+            raise
+        raise ValueError(
+            f"`encoder` and `decoder` must take batches of shape {tuple(batch.shape)}; "
+            f"got ones of which torch says: {reason}. Look at `inputs` too."
+        ) from error
 
 
 def _encode_span(adapter, ids):

@@ -160,14 +160,25 @@ def fetch_folder(name: str, data_home: object, download_if_missing: bool) -> Pat
 
 def _find_home(data_home: object) -> Path:
     if data_home is None:
-        data_home = os.environ.get("SKPOPSTEER_DATA")
-    if not data_home:
+        # Set to nothing, the variable is not set.
+        data_home = os.environ.get("SKPOPSTEER_DATA") or None
+    if data_home is None:
         data_home = import_optional("pooch", "datasets").os_cache("skpopsteer")
-    try:
-        return Path(data_home).expanduser().absolute()  # type: ignore[arg-type]
-    except TypeError as error:
+    if not isinstance(data_home, str | os.PathLike) or "\0" in str(data_home):
         raise TypeError(
             f"`data_home` must be a path or None; got {data_home!r}. Name a folder."
+        )
+    if not str(data_home):
+        raise ValueError(
+            "`data_home` must be the name of a folder; got an empty one. Pass '.' for "
+            "the folder you are in, or None for the cache."
+        )
+    try:
+        return Path(data_home).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(
+            f"`data_home` must be a folder of a user who is known here; got "
+            f"{str(data_home)!r}. Write the path without a tilde."
         ) from error
 
 

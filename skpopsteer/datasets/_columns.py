@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skpopsteer._validation import as_array
+
 __all__ = ["encode_ids", "read_frame", "read_seconds", "read_weights", "take_column"]
 
 
@@ -18,7 +20,7 @@ def read_frame(nw, frame):
 
 def take_column(frame, role, name):
     """Take a column that holds no null."""
-    if name not in frame.columns:
+    if not isinstance(name, str) or name not in frame.columns:
         raise ValueError(
             f"`{role}` must be a column of the frame; got {name!r}, not one of "
             f"{frame.columns[:8]}. Name the column to read."
@@ -58,7 +60,13 @@ def encode_ids(column, role, known_ids):
 
 
 def _check_known_ids(name, known_ids):
-    ids = np.array(known_ids)
+    ids = np.array(as_array(name, known_ids))
+    kinds = {type(id_) for id_ in ids.ravel().tolist()}
+    if kinds not in (set(), {int}, {str}):
+        raise TypeError(
+            f"`{name}` must be integer or string ids; got dtype {ids.dtype}. Pass "
+            "those of an earlier call."
+        )
     if ids.ndim != 1 or len(set(ids.tolist())) != len(ids):
         raise ValueError(
             f"`{name}` must be a 1-D array of different ids; got shape {ids.shape}"

@@ -98,7 +98,7 @@ def fetch_movielens(
     >>> data.item_titles.tolist(), data.ratings.toarray().tolist()
     (['Kolya (1996)'], [[3.0]])
     """
-    if name not in _MOVIELENS:
+    if not isinstance(name, str) or name not in _MOVIELENS:
         raise ValueError(
             f"`name` must be one of {', '.join(map(repr, _MOVIELENS))}; got {name!r}. "
             "Load any other set from its folder, with load_movielens."

@@ -1,6 +1,7 @@
 """Files of a published data set: found, plain or gzipped, and decoded."""
 
 import gzip
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +13,12 @@ __all__ = ["broken_row", "check_folder", "decode", "list_some", "locate", "opene
 
 def check_folder(folder: object) -> Path:
     """Return the path of a folder; whether there is one is not asked."""
-    try:
-        return Path(folder)  # type: ignore[arg-type]
-    except TypeError as error:
+    if not isinstance(folder, str | os.PathLike) or "\0" in str(folder):
         raise TypeError(
             f"`folder` must be a path; got {folder!r}. Pass the name of the folder the "
             "set was unpacked to."
-        ) from error
+        )
+    return Path(folder)
 
 
 def locate(folder: Path, name: str) -> Path | None:

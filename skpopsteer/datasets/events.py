@@ -1,13 +1,13 @@
 """Split a table of events at a moment: what was known then, and what came after."""
 
 from datetime import date, datetime
-from numbers import Real
 
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 
 from skpopsteer._compat import import_optional
+from skpopsteer._validation import is_finite_number
 from skpopsteer.datasets._columns import (
     encode_ids,
     read_frame,
@@ -147,7 +147,7 @@ def split_events(
 
 
 def _share_after(times, test_size):
-    if not 0 < test_size < 1:
+    if not is_finite_number(test_size) or not 0 < test_size < 1:
         raise ValueError(
             f"`test_size` must be a share in (0, 1); got {test_size!r}. "
             "Write 20 % as 0.2."
@@ -162,18 +162,27 @@ def _share_after(times, test_size):
 
 def _as_number(cutoff, numeric):
     if numeric:
-        if isinstance(cutoff, Real) and not isinstance(cutoff, bool):
+        if is_finite_number(cutoff) and not isinstance(cutoff, bool):
             return float(cutoff)
-    elif isinstance(cutoff, float):  # found above, or given as seconds
-        return cutoff
+    elif isinstance(cutoff, float) and is_finite_number(cutoff):
+        return cutoff  # found above, or given as seconds
     elif isinstance(cutoff, datetime) and cutoff.tzinfo is not None:
         return cutoff.timestamp()
     elif isinstance(cutoff, str | date | np.datetime64):
-        return np.datetime64(cutoff, "us").astype(np.int64) / 1e6
+        moment = _read_moment(cutoff)
+        if not np.isnat(moment):
+            return moment.astype(np.int64) / 1e6
     raise TypeError(
         "`cutoff` must be a number for times that are numbers, and a date for dates; "
         f"got {cutoff!r}. Write a date as '2024-06-30'."
     )
+
+
+def _read_moment(cutoff):
+    try:
+        return np.datetime64(cutoff, "us")
+    except (ValueError, OverflowError):
+        return np.datetime64("NaT")
 
 
 def _without(after, seen):

@@ -5,6 +5,7 @@ from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 
 from skpopsteer._compat import import_frame_library, import_optional
+from skpopsteer._validation import as_array
 from skpopsteer.datasets._columns import (
     encode_ids,
     read_frame,
@@ -14,6 +15,9 @@ from skpopsteer.datasets._columns import (
 )
 
 __all__ = ["interactions_from_frame", "recommendations_to_frame"]
+
+#: Above any position of an item.
+_TOO_MANY = 2**31
 
 
 def interactions_from_frame(
@@ -85,7 +89,7 @@ def interactions_from_frame(
     array([[1., 0.],
            [1., 1.]])
     """
-    if duplicates not in ("sum", "max", "last"):
+    if not isinstance(duplicates, str) or duplicates not in ("sum", "max", "last"):
         raise ValueError(
             f"`duplicates` must be 'sum', 'max' or 'last'; got {duplicates!r}. "
             "Choose what becomes of repeated pairs."
@@ -213,22 +217,31 @@ def _pair_matrices(rows, columns, values, times, shape, rule):
 
 
 def _check_lists(ids):
-    ids = np.asarray(ids)
+    ids = as_array("ids", ids)
     if ids.ndim != 2 or (ids.size and ids.dtype.kind not in "iu"):
         raise ValueError(
             "`ids` must be a 2-D array of item positions, one row per user; got shape "
             f"{ids.shape} and dtype {ids.dtype}. Pass what `recommend` returns."
         )
-    if ids.size and ids.min() < -1:
-        raise ValueError(
-            f"`ids` must be item positions, or -1 for padding; got {ids.min()}. "
-            "Pass what `recommend` returns."
-        )
+    if not ids.size:
+        return np.empty(ids.shape, dtype=np.int64)
+    for strange in (ids.min(), ids.max()):
+        # Looked at before they are converted: the highest of uint64 would become a -1.
+        if not -1 <= strange < _TOO_MANY:
+            raise ValueError(
+                f"`ids` must be item positions, or -1 for padding; got {strange}. "
+                "Pass what `recommend` returns."
+            )
     return ids.astype(np.int64, copy=False)
 
 
 def _check_scores(scores, shape):
-    scores = np.asarray(scores)
+    scores = as_array("scores", scores)
+    if scores.dtype.kind not in "biuf":
+        raise TypeError(
+            f"`scores` must be numbers; got dtype {scores.dtype}. Pass both from one "
+            "call of `recommend`."
+        )
     if scores.shape != shape:
         raise ValueError(
             f"`scores` must have the shape of `ids`, {shape}; got {scores.shape}. "
@@ -238,7 +251,7 @@ def _check_scores(scores, shape):
 
 
 def _by_position(name, entries, n_needed, exact=False):
-    entries = np.asarray(entries)
+    entries = as_array(name, entries)
     fits = entries.size == n_needed if exact else entries.size >= n_needed
     if entries.ndim != 1 or not fits:
         what = "one entry per row of `ids`" if exact else "an entry per item position"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.sparse import csr_array, diags_array, hstack, issparse
 
-from skpopsteer._validation import check_item_features
+from skpopsteer._validation import as_array, check_item_features
 
 __all__ = ["Attribute", "check_attributes"]
 
@@ -91,9 +91,7 @@ def _is_vector(values):
     if isinstance(values, Mapping | tuple) or issparse(values):
         return False
     shape = getattr(values, "shape", None)
-    if shape is not None:
-        return len(shape) == 1
-    return not any(np.ndim(value) for value in values)
+    return len(as_array("attributes", values).shape if shape is None else shape) == 1
 
 
 def _one_hot(name, values, n_items):

@@ -96,11 +96,20 @@ def write_notes(audit, n_users, user_ids, groups):
     )
     if kept > 1 + _MORE_ACCURATE and tail < audit.tail_share_:
         notes.append(
-            f"This host shies away from popularity: {name} at strength {strength:.3g} "
-            f"has {percent(kept)} of its {audit.kept_name_}, with a tail share of "
-            f"{tail:.3f}."
+            f"{_more_popular_is_better(audit.channels_)}: {name} at strength "
+            f"{strength:.3g} has {percent(kept)} of its {audit.kept_name_}, with a "
+            f"tail share of {tail:.3f}."
         )
     return notes
+
+
+def _more_popular_is_better(channels):
+    mean = next(one.spearman for one in channels if one.name == MEAN_SCORE)
+    # A host that scores popular items higher does not shy away from them, whatever
+    # still more of them would bring.
+    if mean >= _CARRIES:
+        return "Lists that are still more popular are more accurate"
+    return "This host shies away from popularity"
 
 
 def _where(channels):

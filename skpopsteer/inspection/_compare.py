@@ -10,7 +10,9 @@ from skpopsteer._compat import import_frame_library
 from skpopsteer._text_table import align_columns
 from skpopsteer.inspection._compare_families import has_strengths
 from skpopsteer.inspection._compare_levels import compare_levels
-from skpopsteer.popularity import PopularityGroups, item_popularity
+from skpopsteer.inspection._display_inputs import check_groups
+from skpopsteer.inspection._plotting import check_models
+from skpopsteer.popularity import item_popularity
 
 __all__ = ["Comparison", "compare"]
 
@@ -130,8 +132,9 @@ def compare(
         Held-out interactions.
     validation : tuple, default=None
         ``(X, y)`` or ``(X, y, user_ids)`` that settings are chosen on; figures are of
-        the other `X` and `y`. None cuts the users in two random halves: each half gets
-        the settings chosen on the other.
+        the other `X` and `y`. For a slot pricing, users it was fitted on are
+        optimistic: it keeps less accuracy on all others. None cuts the users in two
+        random halves: each half gets the settings chosen on the other.
     levels : float or iterable of float, default=(0.99, 0.97, 0.95, 0.9, 0.8)
         Shares of the host's NDCG that are to be kept, in (0, 1].
     host : fitted recommender, default=None
@@ -237,9 +240,10 @@ def compare(
             n_recommendations=n_recommendations, groups=groups, attributes=attributes,
             user_ids=user_ids, n_boot=n_boot, random_state=random_state,
         )  # fmt: skip
+    models = check_models("models", models)
     _refuse_unused(validation=validation, host=host, attributes=attributes)
     popularity = item_popularity(X)
-    groups = PopularityGroups() if groups is None else groups
+    groups = check_groups(groups)
     labels = groups.label(popularity)
     rows = [
         _measure(

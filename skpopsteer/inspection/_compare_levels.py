@@ -20,9 +20,10 @@ from skpopsteer.inspection._compare_measures import (
     user_thirds,
 )
 from skpopsteer.inspection._compare_table import LevelComparison
-from skpopsteer.inspection._tradeoff_scores import check_n_boot
+from skpopsteer.inspection._display_inputs import check_groups
+from skpopsteer.metrics._bootstrap import check_n_boot
 from skpopsteer.metrics._lists import check_count, check_split
-from skpopsteer.popularity import PopularityGroups, item_popularity
+from skpopsteer.popularity import item_popularity
 
 __all__ = ["check_levels", "choose", "compare_levels"]
 
@@ -71,7 +72,7 @@ def compare_levels(
         attributes = check_attributes(attributes, X.shape[1])
     rng = check_random_state(random_state)
     popularity = item_popularity(X)
-    groups = PopularityGroups() if groups is None else groups
+    groups = check_groups(groups)
     labels = groups.label(popularity)
     own = host.recommend(X, k, user_ids=user_ids)
     y = check_split(X, y, own)
@@ -132,8 +133,13 @@ def check_levels(levels):
     -------
     tuple of float
     """
-    listed = list(levels) if isinstance(levels, Iterable) else [levels]
-    real = all(isinstance(one, Real) and 0 < one <= 1 for one in listed)
+    # An array without dimensions is a number, whatever it says of being iterable.
+    single = not isinstance(levels, Iterable) or isinstance(levels, np.ndarray | type)
+    listed = np.ravel(levels).tolist() if single else list(levels)
+    real = all(
+        isinstance(one, Real) and not isinstance(one, bool) and 0 < one <= 1
+        for one in listed
+    )
     if not listed or not real or len(set(listed)) < len(listed):
         raise ValueError(
             "`levels` must be distinct shares of the host's NDCG, in (0, 1]; got "

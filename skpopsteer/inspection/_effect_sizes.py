@@ -1,10 +1,14 @@
 """Which neurons tell the groups apart, and by how much."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import import_optional
+from skpopsteer._validation import as_array
 from skpopsteer.inspection import _plotting
+from skpopsteer.inspection._display_inputs import check_number
 from skpopsteer.neurons import cohens_d
 
 __all__ = ["EffectSizeDisplay"]
@@ -188,6 +192,7 @@ class EffectSizeDisplay:
         self : EffectSizeDisplay
             With `ax_`, `figure_` and the artists.
         """
+        n_labels = check_number("n_labels", n_labels)
         (self.ax_,) = _plotting.axes_for(ax, size=(6.4, 4.2))
         ax, self.figure_ = self.ax_, self.ax_.figure
         self.bars_ = {name: self._draw_bars(name) for name in _COLORS}
@@ -312,7 +317,7 @@ def _spread(heights, gap, side):
 
 
 def _selector_of(estimator, side):
-    if side not in ("user", "item"):
+    if not isinstance(side, str) or side not in ("user", "item"):
         raise ValueError(
             f"`side` must be 'user' or 'item'; got {side!r}. "
             "It names the selector of a steered recommender."
@@ -332,7 +337,14 @@ def _selector_of(estimator, side):
 
 
 def _check_scores(scores):
-    scores = np.array(scores, dtype=np.float64)
+    table = as_array("scores", scores)
+    if table.dtype.kind not in "fiu":
+        raise TypeError(
+            f"`scores` must be numbers, one per neuron; got dtype {table.dtype}. Pass "
+            "selector.scores_."
+        )
+    with np.errstate(over="ignore"):
+        scores = table.astype(np.float64)
     if scores.ndim != 1 or not len(scores) or not np.isfinite(scores).all():
         raise ValueError(
             "`scores` must be a 1-D array of finite numbers, one per neuron; got shape "
@@ -345,7 +357,7 @@ def _check_scores(scores):
 def _check_mask(name, mask, n_neurons):
     if mask is None:
         return np.zeros(n_neurons, dtype=bool)
-    mask = np.array(mask)
+    mask = np.array(as_array(name, mask))
     if mask.shape != (n_neurons,) or mask.dtype != bool:
         raise ValueError(
             f"`{name}` must hold True or False per neuron ({n_neurons}); got shape "
@@ -358,7 +370,14 @@ def _check_labels(labels, n_neurons):
     if labels is None:
         return {}
     if isinstance(labels, dict):
+        for neuron in labels:
+            _check_neuron(neuron, n_neurons)
         return {int(neuron): str(label) for neuron, label in labels.items()}
+    if isinstance(labels, str) or np.ndim(as_array("labels", labels)) != 1:
+        raise TypeError(
+            f"`labels` must be one per neuron ({n_neurons}), or a dict of neurons to "
+            f"labels; got {type(labels).__name__}. Use a dict to name some."
+        )
     labels = list(labels)
     if len(labels) != n_neurons:
         raise ValueError(
@@ -366,3 +385,12 @@ def _check_labels(labels, n_neurons):
             f"labels; got {len(labels)}. Use a dict to name some."
         )
     return {neuron: str(label) for neuron, label in enumerate(labels)}
+
+
+def _check_neuron(neuron, n_neurons):
+    number = isinstance(neuron, Integral) and not isinstance(neuron, bool)
+    if not number or not 0 <= neuron < n_neurons:
+        raise ValueError(
+            f"`labels` must name neurons, 0 to {n_neurons - 1}; got {neuron!r}. The "
+            "columns of transform are the neurons."
+        )

@@ -14,16 +14,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skpopsteer._validation import check_user_ids
+from skpopsteer._validation import as_array, check_user_ids
 from skpopsteer.inspection._explorer_activity import measure_activity
-from skpopsteer.inspection._explorer_cards import NeuronCard, knob_names, make_cards
+from skpopsteer.inspection._explorer_cards import NeuronCard, make_cards
+from skpopsteer.inspection._explorer_data import page_data
 from skpopsteer.inspection._explorer_page import render
-from skpopsteer.inspection._explorer_steering import (
-    Sample,
-    describe_steering,
-    host_name,
-    sample_users,
-)
+from skpopsteer.inspection._explorer_steering import Sample, sample_users
 from skpopsteer.inspection._explorer_view import NeuronView
 from skpopsteer.metrics._lists import check_count, check_held_out
 from skpopsteer.neurons._item_inputs import check_titles
@@ -64,17 +60,25 @@ class NeuronExplorer:
     which may change places. Lists of ``recommend`` at some settings go along, and the
     page says whether it comes to the same.
 
-    Of a large catalogue (more than about 10,000 items at 64 dimensions and 50 users)
-    only the items go into the page that come near a list at some setting of the knobs.
-    For every list the page then knows whether any other item might belong in it, and
-    says so. Where items are steered all of them are needed: a page takes as many, and
-    with ``rule="offset"`` 25,000. A host that decodes with layers of its own cannot be
-    run in a page, nor can items be shifted where there are many. Then the page says
-    why, and shows the lists at the model's own strength.
+    The file stays below 5 MB for 1,024 neurons and 50 users, however large the
+    catalogue is. Where all items do not fit (some 6,000 at 64 dimensions do) the page
+    holds those that come into a list, or near one, at some position of the knobs, or
+    when a neuron is turned. Of the others it knows how high they can score. It marks
+    every list in which one of them might belong. At the positions of a slider that is
+    alone this is hardly ever the case. Elsewhere it is rare where users are steered or
+    ``rule="offset"``; with other rules for items nothing is known between the
+    positions, beyond them, with several knobs turned, or with a neuron turned, and all
+    lists are marked there. Of items that are shifted with 1,024 neurons some 500 fit.
+    Names that would take too much of the page are shortened in it.
+
+    A host that decodes with layers of its own cannot be run in a page. Then the page
+    says why, and shows the lists at the model's own strength.
 
     Of more than 20,000 rows as many are drawn for the cards. Time and memory are those
     of encoding these rows, and of products of their activations with their histories
-    and with each other.
+    and with each other; where the items do not fit, also of scoring them all for the
+    users of the page at some 160 positions of the knobs (40, each with new embeddings
+    of all items, for rules that displace items).
 
     References
     ----------
@@ -180,28 +184,10 @@ HeldOut, default=None
             model, activity, item_names=names, user_names=users,
             item_features=item_features, seed=seed,
         )  # fmt: skip
-        steering, embedded = describe_steering(model, sample, rng)
-        items = _items_of_page(model, sample, embedded, cards, names)
-        at = {item: place for place, item in enumerate(items["positions"].tolist())}
-        if "checks" in steering:
-            # To the page an item is its place among those it knows.
-            steering["embedded"] = _places(embedded, at)
-            for check in steering["checks"]:
-                check["lists"] = _places(check["lists"], at)
-        data = {
-            "about": _about(model, activity, held_out, notes),
-            "items": items,
-            "users": {
-                "names": [users[row] for row in rows],
-                "rows": rows,
-                "seen": _ragged(sample.X, at),
-                "held_out": _held_out(held_out, rows, at),
-                "host_lists": _places(sample.host_lists, at),
-                "own_lists": _places(sample.own_lists, at),
-            },
-            "others": _other_users(cards, users),
-            "steering": steering,
-        }
+        data = page_data(
+            model, sample, activity, cards, notes, held_out,
+            item_names=names, user_names=users, rng=rng,
+        )  # fmt: skip
         return cls(cards, data)
 
     def __repr__(self):
@@ -317,6 +303,11 @@ def _user_names(names, user_ids, n_rows):
     if names is None:
         ids = range(n_rows) if user_ids is None else user_ids
         return [f"user {user}" for user in ids]
+    if as_array("user_names", names).ndim != 1:
+        raise TypeError(
+            f"`user_names` must be a list of names; got {names!r}. Pass one per row "
+            "of `X`."
+        )
     names = [str(name) for name in names]
     if len(names) != n_rows:
         raise ValueError(
@@ -324,67 +315,3 @@ def _user_names(names, user_ids, n_rows):
             f"{len(names)}. Pass them in the order of the rows."
         )
     return names
-
-
-def _items_of_page(model, sample, embedded, cards, names):
-    """Return what is known of every item that the page may have to name."""
-    wanted = [embedded, sample.host_lists.ravel(), sample.own_lists.ravel()]
-    for name in ("top_items", "pushed_up", "pushed_down"):
-        ranked = [one.position for card in cards for one in getattr(card, name)]
-        wanted.append(np.array(ranked, dtype=np.int64))
-    positions = np.unique(np.concatenate(wanted))
-    positions = positions[positions >= 0]
-    return {
-        "positions": positions,
-        "names": [names[item] for item in positions],
-        "popularity": model.item_popularity_[positions].astype(np.float32),
-        "groups": model.item_groups_[positions],
-    }
-
-
-def _places(items, at):
-    """Return the places of items in the page, of shape as given, -1 for none."""
-    places = [at.get(item, -1) for item in items.ravel().tolist()]
-    return np.array(places, dtype=np.int64).reshape(items.shape)
-
-
-def _ragged(X, at):
-    return {"indptr": X.indptr.astype(np.int64), "items": _places(X.indices, at)}
-
-
-def _held_out(held_out, rows, at):
-    """Return the held-out items of some users, -1 for those the page does not know."""
-    if held_out is None:
-        return None
-    bounds = np.searchsorted(held_out.users, [rows, rows + 1])
-    parts = [held_out.items[start:stop] for start, stop in bounds.T]
-    return {
-        "indptr": np.concatenate([[0], np.cumsum([len(part) for part in parts])]),
-        "items": _places(np.concatenate(parts), at),
-    }
-
-
-def _other_users(cards, users):
-    """Return the names of the users on the cards."""
-    rows = sorted({one.position for card in cards for one in card.top_users})
-    return {"rows": np.array(rows, dtype=np.int64), "names": [users[r] for r in rows]}
-
-
-def _about(model, activity, held_out, notes):
-    side = model._side(activity.side)
-    return {
-        "host": host_name(model.recommender_),
-        "n_rows": activity.Z.shape[0],
-        "n_users": len(activity.users),
-        "n_items": model.n_features_in_,
-        "n_neurons": len(side.scales),
-        "n_recommendations": int(model.n_recommendations),
-        "side": model.side_,
-        "cards_side": activity.side,
-        "rule": model.rule_,
-        "reconstruction": model.reconstruction,
-        "knobs": knob_names(side.selector),
-        "n_tail": int((model.item_groups_ == -1).sum()),
-        "has_held_out": held_out is not None,
-        "notes": notes,
-    }

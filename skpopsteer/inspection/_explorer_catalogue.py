@@ -1,158 +1,185 @@
-"""Which items go into a page, and what can be said of those that do not."""
+"""Which items go into a page: those that come near a list at some setting."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
-from sklearn.cluster import MiniBatchKMeans
 
+from skpopsteer.inspection._explorer_settings import (
+    is_slow,
+    neuron_knob,
+    strongest_neurons,
+)
 from skpopsteer.steering._rules import OFFSET
+from skpopsteer.topk import finite_top_k
 
-__all__ = ["Catalogue", "Rest", "choose_items", "most_items"]
+__all__ = ["MOST_PRODUCTS", "Lists", "Near", "choose_items", "find_near"]
 
-#: Numbers of item embeddings in a page (2.6 MB), and products a move of a knob takes.
-_MOST_NUMBERS = 650_000
-_MOST_PRODUCTS = 40_000_000
-#: Numbers where every product is made once, and offsets are added to it (6.4 MB).
-_MOST_NUMBERS_OFFSET = 1_600_000
-#: Numbers of one byte for items that are not in it (2 MB): enough to rule them out.
-_MOST_COARSE = 2_000_000
-#: Items of every list that are looked at to choose from, and groups of the others.
+#: Items of every list that are looked at to choose from.
 _DEPTH = 200
-_N_GROUPS = 64
+#: Neurons that are turned one by one to find items; fewer where each takes seconds.
+_TRIED_NEURONS, _FEW_NEURONS = 48, 4
+#: Items that a page holds in any case, and products that a move of a knob takes.
+_FEWEST = 100
+MOST_PRODUCTS = 20_000_000
 
 
-@dataclass
-class Rest:
-    """How high the items that are not in the page can come.
-
-    Attributes
-    ----------
-    coarse : ndarray of shape (n_coarse, d), dtype int8
-        Embeddings of those that come nearest, in steps of their own.
-    steps, errors, bias : ndarray of shape (n_coarse,), dtype float32
-        Of every such item: its step, the length of what rounding leaves, its bias.
-    seen : csr_array of shape (n_users, n_coarse)
-        Which of them the users have seen.
-    centres : ndarray of shape (n_groups, d), dtype float32
-        Of the items beyond those, in groups.
-    radii : ndarray of shape (n_groups,), dtype float32
-        Largest distance of an item to its centre.
-    highest : ndarray of shape (n_users, n_groups), dtype float32
-        Best score of the unseen items of a group before anything is turned.
-
-    Notes
-    -----
-    A coarse item scores not more than ``step * (u @ q) + |u| error + bias``, with the
-    embedding u of the user as steered. Where that moves by D, no item of group g scores
-    higher than ``highest[g] + D @ centres[g] + |D| radii[g]``. A list whose last score
-    is above all of these holds none of the items.
-    """
-
-    coarse: np.ndarray
-    steps: np.ndarray
-    errors: np.ndarray
-    bias: np.ndarray
-    seen: csr_array
-    centres: np.ndarray
-    radii: np.ndarray
-    highest: np.ndarray
-
-
-@dataclass
-class Catalogue:
-    """The items that are in a page.
-
-    Attributes
-    ----------
-    items : ndarray of shape (n,), dtype int64
-        Ascending.
-    rest : Rest or None
-        None where all items are in it.
-    """
-
-    items: np.ndarray
-    rest: Rest | None
-
-
-def most_items(n_users, width, rule):
-    """Return how many items a page holds: for its size, and for the time of a move."""
-    if rule == OFFSET:
-        return _MOST_NUMBERS_OFFSET // width
-    return min(_MOST_NUMBERS // width, _MOST_PRODUCTS // (max(1, n_users) * width))
-
-
-def choose_items(model, X, encoded, settings, rng):
-    """Choose the items of a page: all, or those that come near a list at some setting.
+class Lists:
+    """The best items of the users of a page, with the neurons turned in some way.
 
     Parameters
     ----------
     model : fitted SteeredRecommender
-        Steering users only, unless all items fit.
-    X : csr_array of shape (n_users, n_items)
-        The users of the page.
-    encoded : EncodedUsers
-        The same.
-    settings : iterable of (push or None)
-        How the neurons of users are turned in the settings that are tried.
-    rng : Generator
-        Seeds the groups of the other items.
+    sample : Sample
+    codes : csr_array of shape (n_items, n_neurons) or None
+        Activations of the items, where their offsets are what turns.
+
+    Attributes
+    ----------
+    depth : int
+        Items of a list.
+    """
+
+    def __init__(self, model, sample, codes):
+        self.model, self.sample, self.codes = model, sample, codes
+        self.depth = min(max(_DEPTH, model.n_recommendations + 1), sample.X.shape[1])
+        self._seen = sample.X.nonzero()
+        self._scores = np.empty(sample.X.shape, dtype=np.float32)
+
+    def scores(self, push, item_push):
+        """Return the scores of all items, -inf where seen; the next call reuses them.
+
+        Parameters
+        ----------
+        push, item_push : ndarray of shape (n_neurons,) or None
+            Of the neurons of users and of items.
+
+        Returns
+        -------
+        ndarray of shape (n_users, n_items)
+        """
+        model, sample = self.model, self.sample
+        displacement = None
+        if item_push is not None:
+            offset = model.rule_ == OFFSET
+            # As the model does it, but for encoding all items every time.
+            displace = self.codes.__matmul__ if offset else model._displace_items
+            displacement = displace(item_push)
+        turned = push, displacement
+        steered = model._steer(sample.encoded, turned)
+        model._score_into(self._scores, steered, sample.X, turned)
+        self._scores[self._seen] = -np.inf
+        return self._scores
+
+    def best(self, push, item_push):
+        """Return the best items, and their scores (n_users, depth), padded with -1."""
+        ids, scores = finite_top_k(self.scores(push, item_push), self.depth)
+        return ids.astype(np.int32), scores
+
+
+@dataclass
+class Near:
+    """How near the items come to a list, and the lists at settings of the knobs.
+
+    Attributes
+    ----------
+    places : ndarray of shape (n_items,)
+        Best place in a list, 0 where a knob brings it into one and 1 where a neuron
+        does; n_items for items that come near to none.
+    counts : ndarray of shape (n_items,)
+        Lists that the item is in, over all settings of the knobs.
+    ids, scores : ndarray of shape (n_settings, n_users, depth)
+        The best items there.
+    """
+
+    places: np.ndarray
+    counts: np.ndarray
+    ids: np.ndarray
+    scores: np.ndarray
+
+
+def find_near(model, lists, pushes, neurons):
+    """Make lists at settings of the knobs, and with single neurons turned.
+
+    Parameters
+    ----------
+    model : fitted SteeredRecommender
+    lists : Lists
+    pushes : list of tuple of (push, item_push)
+        One per setting.
+    neurons : OffsetNeurons or None
+        Knows the lists of all neurons; without it some are tried.
 
     Returns
     -------
-    Catalogue
+    Near
     """
-    n_users, n_items = X.shape
-    V = model.recommender_.item_embeddings_
-    most = most_items(n_users, V.shape[1], model.rule_)
-    if n_items <= most:
-        return Catalogue(np.arange(n_items), None)
-    best = np.full(n_items, _DEPTH, dtype=np.int64)
-    places = np.broadcast_to(np.arange(_DEPTH), (n_users, _DEPTH))
-    for push in settings:
-        lists, _ = model._lists(X, encoded, (push, None), _DEPTH, [X])
-        listed = lists >= 0
-        np.minimum.at(best, lists[listed], places[listed])
-    order = np.lexsort((-model.item_popularity_, best))
-    most_coarse = most + _MOST_COARSE // V.shape[1]
-    items, near = np.sort(order[:most]), order[most:most_coarse]
-    far = np.sort(order[most_coarse:])
-    bias = model.recommender_.item_bias_
-    bias = np.zeros(n_items, dtype=np.float32) if bias is None else bias
-    rest = Rest(*_round(V[near]), bias[near], X[:, near], *_bound(
-        V[far].astype(np.float64), bias[far], X[:, far], encoded.embeddings, rng
-    ))  # fmt: skip
-    return Catalogue(items, rest)
+    shape = len(pushes), len(lists.sample.rows), lists.depth
+    ids, scores = np.empty(shape, dtype=np.int32), np.empty(shape, dtype=np.float32)
+    for place, one in enumerate(pushes):
+        ids[place], scores[place] = lists.best(*one)
+    n_items, listed = lists.sample.X.shape[1], model.n_recommendations + 1
+    # First what the knobs bring into a list, then what neurons do.
+    places = _best_places(ids, n_items)
+    places[places < listed] = 0
+    in_lists = ids[..., :listed]
+    counts = np.bincount(in_lists[in_lists >= 0], minlength=n_items)
+    if neurons is not None:
+        needed = neurons.needed(scores[0, :, :listed])
+        places[needed & (places > 0)] = 1
+        return Near(places, counts, ids, scores)
+    with_neurons = np.full(n_items, n_items)
+    for one in _single_neurons(model):
+        tried, _ = lists.best(*one)
+        np.minimum(with_neurons, _best_places(tried, n_items), out=with_neurons)
+    with_neurons[with_neurons < listed] = 1
+    return Near(np.minimum(places, with_neurons), counts, ids, scores)
 
 
-def _round(V):
-    """Write embeddings in a byte a number, and say how much that leaves out."""
-    steps = (np.abs(V).max(axis=1) / 127).astype(np.float32)
-    coarse = np.rint(V / np.where(steps > 0, steps, 1)[:, None]).clip(-127, 127)
-    left = V - coarse.astype(np.float64) * steps[:, None]
-    return coarse.astype(np.int8), steps, _upwards(np.linalg.norm(left, axis=1))
+def _best_places(ids, n_items):
+    places = np.full(n_items + 1, n_items, dtype=np.int64)
+    # Position -1 of a short list is the last, which is no item.
+    np.minimum.at(places, ids, np.broadcast_to(np.arange(ids.shape[-1]), ids.shape))
+    return places[:-1]
 
 
-def _bound(V, bias, seen, embeddings, rng):
-    """Group items, and return centres, radii and the best score of every group."""
-    if not len(V):
-        n_users, width = embeddings.shape
-        return np.empty((0, width)), np.empty(0), np.empty((n_users, 0))
-    seed = int(rng.integers(2**31))
-    groups = MiniBatchKMeans(min(_N_GROUPS, len(V)), n_init=1, random_state=seed)
-    labels = groups.fit(V).labels_
-    centres = groups.cluster_centers_.astype(np.float32)
-    radii, highest = np.zeros(len(centres)), []
-    np.maximum.at(radii, labels, np.linalg.norm(V - centres[labels], axis=1))
-    for user, embedding in enumerate(embeddings):
-        scores = V @ embedding + bias
-        scores[seen.indices[slice(*seen.indptr[user : user + 2])]] = -np.inf
-        top = np.full(len(centres), -np.inf)
-        np.maximum.at(top, labels, scores)
-        highest.append(top)
-    return centres, _upwards(radii), _upwards(np.array(highest))
+def _single_neurons(model):
+    """Yield pushes with one neuron turned as far as it goes, the strongest first."""
+    knob = neuron_knob(model)
+    side = model._side(knob["side"])
+    own = model._pushes(None)
+    turned = own[1] if knob["side"] == "item" else own[0]
+    n_tried = _FEW_NEURONS if is_slow(model) else _TRIED_NEURONS
+    for neuron in strongest_neurons(side.selector, n_tried):
+        for sign in (-1, 1):
+            push = turned.copy()
+            push[neuron] += sign * knob["limit"]
+            yield (own[0], push) if knob["side"] == "item" else (push, own[1])
 
 
-def _upwards(values):
-    """Round to float32, never down."""
-    return np.nextafter(values.astype(np.float32), np.float32(np.inf))
+def choose_items(model, near, costs, room, products):
+    """Choose the items that fit, the nearest first.
+
+    Parameters
+    ----------
+    model : fitted SteeredRecommender
+        Whose popular items are preferred among those that come equally near.
+    near : Near
+    costs : ndarray of shape (n_items,)
+        Bytes that each takes.
+    room : float
+        Bytes that there are.
+    products : int
+        Products that an item takes in every move of a knob.
+
+    Returns
+    -------
+    items : ndarray of int
+        Ascending.
+    others : ndarray of int
+        The rest, the nearest first.
+    """
+    order = np.lexsort((-model.item_popularity_, -near.counts, near.places))
+    fits = int(np.searchsorted(np.cumsum(costs[order]), room, side="right"))
+    most = min(fits, MOST_PRODUCTS // products) if products else fits
+    most = max(most, _FEWEST)
+    return np.sort(order[:most]), order[most:]

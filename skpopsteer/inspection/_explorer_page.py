@@ -11,12 +11,12 @@ from skpopsteer.inspection._explorer_encoding import (
     join_modules,
 )
 
-__all__ = ["card_columns", "render"]
+__all__ = ["card_columns", "render", "static_bytes"]
 
 #: Modules of the script, each after those it imports.
 _MODULES = [
-    "decode", "topk", "knobs", "rules", "sides", "engine", "metrics", "dom", "theme",
-    "histogram", "controls", "results", "cards", "catalogue", "main",
+    "decode", "topk", "knobs", "rules", "sides", "rest", "engine", "metrics", "dom",
+    "theme", "histogram", "controls", "results", "cards", "catalogue", "main",
 ]  # fmt: skip
 #: Digits of the figures of a card in the page.
 _DIGITS = 4
@@ -70,6 +70,12 @@ def _as_markup(markup, html):
             f"{type(html).__name__}. Wrap HTML you trust: Markup(html)."
         )
     return markup(html)
+
+
+def static_bytes():
+    """Return the bytes of a page without any data."""
+    parts = _script(), _read("explorer.css"), _read("explorer.html")
+    return sum(len(part.encode()) for part in parts)
 
 
 @cache

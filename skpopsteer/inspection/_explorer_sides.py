@@ -8,14 +8,20 @@ from scipy.sparse import csr_array, vstack
 from skpopsteer.neurons import NeuronUnion
 from skpopsteer.neurons._union import default_strength
 from skpopsteer.sae._encoding import EncodingMixin
-from skpopsteer.sae._standardize import row_statistics
+from skpopsteer.sae._standardize import row_deviations, row_statistics
 from skpopsteer.steering._rules import OFFSET
 from skpopsteer.steering._side import encode
 
-__all__ = ["Impossible", "decoder_of", "item_side", "user_side"]
+__all__ = [
+    "Impossible",
+    "decoder_of",
+    "item_codes",
+    "item_numbers",
+    "item_rows",
+    "item_side",
+    "user_side",
+]
 
-#: Pre-activations of items that go into a page at the most (2 MiB).
-_MOST_PRE = 2**19
 #: Activations encoded at once.
 _BLOCK_ACTIVATIONS = 2**22
 #: How far a decoder may be from a sum over neurons, by the largest value it decodes.
@@ -76,19 +82,41 @@ def user_side(model, embeddings, union):
     """
     side = model._side("user")
     known = _both_sides(model, side, embeddings, union)
-    codes = encode(side.probe, embeddings)
-    known["pre"] = codes.pre.astype(np.float32)
-    if codes.correction is not None:
-        known["correction"] = codes.correction.astype(np.float32)
-    return known
+    if model.rule_ != OFFSET:
+        known["row_scale"] = _row_scale(side.probe, embeddings)
+    return known | _pre_activations(side.probe, embeddings)
 
 
-def item_side(model, union):
-    """Describe the item side, for all items.
+def item_codes(model):
+    """Return the activations of all items as a CSR array; None for a shift of them.
 
     Parameters
     ----------
     model : fitted SteeredRecommender
+
+    Returns
+    -------
+    csr_array of shape (n_items, n_neurons) or None
+    """
+    if model.rule_ == "shift":
+        return None
+    side, V = model._side("item"), model.recommender_.item_embeddings_
+    step = max(1, _BLOCK_ACTIVATIONS // len(side.scales))
+    blocks = [
+        csr_array(encode(side.probe, V[start : start + step]).active)
+        for start in range(0, len(V), step)
+    ]
+    return vstack(blocks, format="csr")
+
+
+def item_side(model, codes, union):
+    """Describe the item side, but for the items themselves.
+
+    Parameters
+    ----------
+    model : fitted SteeredRecommender
+    codes : csr_array of shape (n_items, n_neurons) or None
+        Of :func:`item_codes`.
     union : bool
         Whether knobs are called by name.
 
@@ -104,32 +132,60 @@ def item_side(model, union):
     """
     side, V = model._side("item"), model.recommender_.item_embeddings_
     known = _both_sides(model, side, V, union)
-    n_neurons = len(side.scales)
-    if model.rule_ == "shift":
-        if len(V) * n_neurons > _MOST_PRE:
-            raise Impossible(
-                f"Shifting the neurons of items needs {len(V):,} times {n_neurons:,} "
-                "pre-activations, more than a page should hold. rule='scale' and "
-                "'offset' need only the activations, which a page can hold."
-            )
-        codes = encode(side.probe, V)
-        known["pre"] = codes.pre.astype(np.float32)
-        if codes.correction is not None:
-            known["correction"] = codes.correction.astype(np.float32)
-        return known
-    step = max(1, _BLOCK_ACTIVATIONS // n_neurons)
-    blocks = [
-        csr_array(encode(side.probe, V[start : start + step]).active)
-        for start in range(0, len(V), step)
-    ]
-    active = vstack(blocks, format="csr")
     if model.rule_ == OFFSET:
-        known["neuron_units"] = np.array(_neuron_units(side, active.astype(np.float64)))
+        known["neuron_units"] = np.array(_neuron_units(side, codes.astype(np.float64)))
+    else:
+        # What a page cannot do is found out before anything else is.
+        _row_scale(side.probe, V[:1])
+    return known
+
+
+def item_rows(model, codes, items):
+    """Describe some items, for the item side.
+
+    Parameters
+    ----------
+    model : fitted SteeredRecommender
+    codes : csr_array of shape (n_items, n_neurons) or None
+        Of :func:`item_codes`.
+    items : ndarray of shape (n,)
+
+    Returns
+    -------
+    dict of str to object
+    """
+    probe, V = model._side("item").probe, model.recommender_.item_embeddings_[items]
+    known = {}
+    if model.rule_ != OFFSET:
+        known["row_scale"] = _row_scale(probe, V)
+    if codes is None:
+        return known | _pre_activations(probe, V)
+    active = codes[items]
     known["codes"] = {
         "indptr": active.indptr,
         "neurons": active.indices,
         "values": active.data.astype(np.float32),
     }
+    return known
+
+
+def item_numbers(model):
+    """Return how many numbers an item takes in :func:`item_rows`, but for its code."""
+    side = model._side("item")
+    if model.rule_ == OFFSET:
+        return 0
+    n_scales = 2 * getattr(side.probe, "decodes_with_rows", False)
+    if model.rule_ != "shift":
+        return n_scales
+    corrects = encode(side.probe, model.recommender_.item_embeddings_[:1]).correction
+    return n_scales + len(side.scales) * (1 if corrects is None else 2)
+
+
+def _pre_activations(probe, rows):
+    codes = encode(probe, rows)
+    known = {"pre": codes.pre.astype(np.float32)}
+    if codes.correction is not None:
+        known["correction"] = codes.correction.astype(np.float32)
     return known
 
 
@@ -145,7 +201,6 @@ def _both_sides(model, side, rows, union):
     }
     if model.rule_ != OFFSET:
         known["decoder"], known["decoder_bias"] = decoder_of(probe, n_neurons)
-        known["row_scale"] = _row_scale(probe, rows)
         _require_sum(model, probe, rows, known)
     return known
 
@@ -214,7 +269,7 @@ def _row_scale(probe, rows):
     mean, deviation = row_statistics(rows)
     kind = "standardize"
     if probe.loss == "cosine":
-        kind, deviation = "restandardize", rows.std(axis=1, keepdims=True)
+        kind, deviation = "restandardize", row_deviations(rows)
     return {"kind": kind, "mean": mean[:, 0], "deviation": deviation[:, 0]}
 
 

@@ -1,32 +1,31 @@
 """What a page needs to make the lists of some users at any strength of any knob."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from skpopsteer.inspection._explorer_cards import knob_names
-from skpopsteer.inspection._explorer_catalogue import choose_items, most_items
-from skpopsteer.inspection._explorer_sides import Impossible, item_side, user_side
-from skpopsteer.neurons import NeuronUnion
-from skpopsteer.neurons._union import default_strength
+from skpopsteer.inspection._explorer_budget import item_costs, n_bytes
+from skpopsteer.inspection._explorer_cut import cut_catalogue, is_too_slow
+from skpopsteer.inspection._explorer_settings import (
+    as_strength,
+    checked_settings,
+    has_union,
+    knobs_of_model,
+    neuron_knob,
+    steps_of,
+)
+from skpopsteer.inspection._explorer_sides import (
+    Impossible,
+    item_codes,
+    item_numbers,
+    item_rows,
+    item_side,
+    user_side,
+)
 from skpopsteer.steering._encoded_users import EncodedUsers
+from skpopsteer.steering._rules import OFFSET
 
-__all__ = ["Sample", "describe_steering", "host_name", "sample_users"]
-
-#: How far a slider goes: strengths of the model itself, and what a rule makes of more.
-_REACH = 4.0
-_LIMITS = {"interpolate": 1.0, "clamp": 2.0}
-_UNITS = {
-    "clamp": "peaks",
-    "hold": "peaks",
-    "interpolate": "shares of all activation",
-    "offset": "quarters of a deviation of the scores",
-}
-#: How far a neuron by itself is turned where one unit is a standard deviation.
-_DEVIATIONS = 8.0
-#: Steps of a slider from the middle to an end, about.
-_N_STEPS = 80
-#: Neurons that are tried one by one to find the items of a page, and knobs to check.
-_TRIED_NEURONS = 24
-_MOST_KNOBS_CHECKED = 4
+__all__ = ["Room", "Sample", "describe_steering", "host_name", "sample_users"]
 
 
 class Sample:
@@ -96,13 +95,33 @@ def sample_users(X, held_out_counts, n_users, rng):
     return np.sort(rng.choice(rows, min(n_users, len(rows)), replace=False))
 
 
-def describe_steering(model, sample, rng):
+@dataclass
+class Room:
+    """What a page has left for items, and what names them.
+
+    Attributes
+    ----------
+    n_bytes : int
+        For all that steering takes.
+    names : list of str
+        Of all items, as the page shows them.
+    is_named : ndarray of shape (n_items,), dtype bool
+        Items that the page names in any case.
+    """
+
+    n_bytes: int
+    names: list
+    is_named: np.ndarray
+
+
+def describe_steering(model, sample, room, rng):
     """Describe the knobs, and all that is needed to turn them.
 
     Parameters
     ----------
     model : fitted SteeredRecommender
     sample : Sample
+    room : Room
     rng : Generator
 
     Returns
@@ -110,76 +129,101 @@ def describe_steering(model, sample, rng):
     steering : dict of str to object
         Arrays and plain values. `reason` tells why the page cannot do it, or is None.
     items : ndarray of int
-        Items whose embeddings are in it.
+        Items whose lists the page can make.
     """
-    union = _has_union(model)
-    knobs = _knobs(model, union)
+    union = has_union(model)
+    knobs = knobs_of_model(model, union)
     steering = {
         "reason": None,
         "union": union,
         "knobs": knobs,
-        "neuron_knob": _neuron_knob(model),
+        "neuron_knob": neuron_knob(model),
         "rule": model.rule_,
         "reconstruction": model.reconstruction,
         "keep_top": int(model.keep_top),
         "strength": float(model.strength),
         "unpopular_strength": _float(model.unpopular_strength),
         "item_strength": _float(model.item_strength),
+        "factors": sample.encoded.factors,
+        "rest": None,
     }
+    codes = None
     try:
-        _refuse_hosts(model, sample)
+        _refuse_hosts(model)
         if model.side_ != "item":
             steering["user"] = user_side(model, sample.encoded.embeddings, union)
         if model.side_ != "user":
-            steering["item"] = item_side(model, union)
+            codes = item_codes(model)
+            steering["item"] = item_side(model, codes, union)
     except Impossible as error:
         return {**steering, "reason": str(error)}, np.empty(0, dtype=np.int64)
-    settings = _tried_settings(model, knobs, rng) if model.side_ == "user" else []
-    catalogue = choose_items(model, sample.X, sample.encoded, settings, rng)
-    host, items, rest = model.recommender_, catalogue.items, catalogue.rest
+    steering["checks"] = [
+        {"values": values, "lists": sample.lists(as_strength(values, union))}
+        for values in checked_settings(knobs)
+    ]
+    costs = _costs(model, sample, codes, room)
+    left = room.n_bytes - n_bytes(steering)
+    items = np.arange(sample.X.shape[1])
+    if costs.sum() > left or is_too_slow(model, sample):
+        steering["knobs"] = knobs_of_model(model, union, steps_of(model))
+        items, steering["rest"] = cut_catalogue(
+            model, sample, codes, steering, costs, left, rng
+        )
+    if model.side_ != "user":
+        steering["item"] |= item_rows(model, codes, items)
+    return steering | _tables(model, sample, items), items
+
+
+def _holds_scores(model, sample):
+    """Whether scores of the users take fewer numbers than embeddings, and are enough.
+
+    Offsets are added to them, whatever the embedding of the user.
+    """
+    width = model.recommender_.item_embeddings_.shape[1]
+    return model.rule_ == OFFSET and len(sample.rows) < width
+
+
+def _tables(model, sample, items):
+    """Return what scores are made of: embeddings, or the scores themselves."""
+    host, embeddings = model.recommender_, sample.encoded.embeddings
+    if _holds_scores(model, sample):
+        scores = np.empty(sample.X.shape, dtype=np.float32)
+        model._host_score_into(scores, sample.encoded)
+        return {"item_scores": scores[:, items]}
     bias = host.item_bias_
-    steering |= {
-        "user_embeddings": sample.encoded.embeddings,
-        "factors": sample.encoded.factors,
+    return {
+        "user_embeddings": embeddings,
         "item_embeddings": host.item_embeddings_[items],
         "item_bias": None if bias is None else bias[items],
-        "rest": None if rest is None else _rest(rest),
-        "checks": [
-            {"values": values, "lists": sample.lists(_as_strength(values, union))}
-            for values in _checked_settings(knobs)
-        ],
     }
-    return steering, items
 
 
-def _rest(rest):
-    seen = {"indptr": rest.seen.indptr, "items": rest.seen.indices}
-    return {**vars(rest), "seen": seen}
+def _costs(model, sample, codes, room):
+    """Return the bytes that every item takes."""
+    host = model.recommender_
+    numbers = host.item_embeddings_.shape[1] + (host.item_bias_ is not None)
+    if _holds_scores(model, sample):
+        numbers = len(sample.rows)
+    if model.side_ != "user":
+        numbers += item_numbers(model)
+    seen = np.bincount(sample.X.indices, minlength=sample.X.shape[1])
+    return item_costs(
+        numbers=numbers, codes=codes, seen=seen, names=room.names,
+        is_named=room.is_named,
+    )  # fmt: skip
 
 
-def _has_union(model):
-    sides = [side for side in (model._user_side, model._item_side) if side]
-    return any(isinstance(side.selector, NeuronUnion) for side in sides)
-
-
-def _float(value):
-    return None if value is None else float(value)
-
-
-def _refuse_hosts(model, sample):
+def _refuse_hosts(model):
     host = model.recommender_
     if host.has_nonlinear_decode:
         raise Impossible(
             f"The host ({host_name(host)}) decodes with layers of its own, not by "
             "inner products, and a page cannot run them."
         )
-    n_items, width = host.item_embeddings_.shape
-    most = most_items(len(sample.rows), width, model.rule_)
-    if model.side_ != "user" and n_items > most:
-        raise Impossible(
-            f"Turning the neurons of items needs all {n_items:,} of them in the page, "
-            f"which holds {most:,} at the most."
-        )
+
+
+def _float(value):
+    return None if value is None else float(value)
 
 
 def host_name(host):
@@ -188,89 +232,3 @@ def host_name(host):
     held = next(iter(adapter.get_params(deep=False).values()), None)
     is_model = hasattr(held, "fit") or hasattr(held, "forward")
     return type(held if is_model else adapter).__name__
-
-
-def _knobs(model, union):
-    """Return the knobs: name, value at the start, and how far they go."""
-    sides = [side for side in (model._user_side, model._item_side) if side]
-    if not union:
-        lowers = default_strength(sides[0].selector) < 0
-        (name,) = knob_names(sides[0].selector)
-        return [_knob(model, name, "", float(model.strength), lowers)]
-    values = {}
-    for side in sides:
-        if isinstance(side.selector, NeuronUnion):
-            values |= side.selector.strengths_
-    return [
-        _knob(model, name, name, value * float(model.strength), False)
-        for name, value in values.items()
-    ]
-
-
-def _knob(model, title, key, value, lowers):
-    limit = _LIMITS.get(model.rule_, _REACH * (abs(value) or 1.0))
-    return {
-        "key": key,
-        "title": title,
-        "value": value,
-        "limit": limit,
-        "step": _nice_step(limit),
-        "lowers": lowers,
-    }
-
-
-def _neuron_knob(model):
-    """Say how far a neuron that somebody picks is turned, positive upwards."""
-    if model.rule_ in ("shift", "add"):
-        limit, unit = _DEVIATIONS, "standard deviations"
-    else:
-        limit = _LIMITS.get(model.rule_, _REACH)
-        unit = _UNITS.get(model.rule_, "units of the rule")
-    side = "item" if model.side_ == "item" else "user"
-    return {"limit": limit, "step": _nice_step(limit), "unit": unit, "side": side}
-
-
-def _nice_step(limit):
-    """Return 1, 2 or 5 times a power of ten, so that a slider has about 80 steps."""
-    raw = limit / _N_STEPS
-    power = 10.0 ** np.floor(np.log10(raw))
-    return float(
-        f"{power * min((1, 2, 5, 10), key=lambda m: abs(m * power - raw)):.1g}"
-    )
-
-
-def _as_strength(values, union):
-    return values if union else values[""]
-
-
-def _checked_settings(knobs):
-    """Return settings whose lists go into the page, for it to check itself by."""
-    own = {knob["key"]: knob["value"] for knob in knobs}
-    settings = [own, dict.fromkeys(own, 0.0)]
-    for knob in knobs[:_MOST_KNOBS_CHECKED]:
-        for share in (-0.5, 0.25, 1.0) if len(knobs) == 1 else (-0.25, 0.5):
-            alone = dict.fromkeys(own, 0.0)
-            settings.append(alone | {knob["key"]: share * knob["limit"]})
-    if len(knobs) > 1:
-        settings.append({knob["key"]: -0.25 * knob["limit"] for knob in knobs})
-    return settings
-
-
-def _tried_settings(model, knobs, rng):
-    """Yield how the neurons are turned over the range of the sliders."""
-    union = _has_union(model)
-    own = {knob["key"]: knob["value"] for knob in knobs}
-    yield None
-    yield model._pushes(None)[0]
-    for knob in knobs:
-        for share in (-1.0, -0.5, -0.25, 0.25, 0.5, 0.75, 1.0):
-            for others in (own, dict.fromkeys(own, 0.0)):
-                values = others | {knob["key"]: share * knob["limit"]}
-                yield model._pushes(_as_strength(values, union))[0]
-    side, limit = model._side("user"), _neuron_knob(model)["limit"]
-    n_neurons = len(side.scales)
-    for neuron in rng.choice(n_neurons, min(_TRIED_NEURONS, n_neurons), replace=False):
-        for sign in (-1, 1):
-            push = np.zeros(n_neurons, dtype=np.float32)
-            push[neuron] = sign * limit
-            yield push

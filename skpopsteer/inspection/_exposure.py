@@ -2,9 +2,16 @@
 
 import numpy as np
 
+from skpopsteer._validation import as_array, check_popularity
 from skpopsteer.inspection import _plotting
+from skpopsteer.inspection._display_inputs import (
+    check_column,
+    check_groups,
+    check_mapping,
+    check_number,
+)
 from skpopsteer.metrics import gini
-from skpopsteer.popularity import PopularityGroups
+from skpopsteer.metrics._lists import check_groups as check_item_groups
 
 __all__ = ["ExposureDisplay"]
 
@@ -99,14 +106,19 @@ class ExposureDisplay:
         n_recommendations=None,
         convention=None,
     ):
-        self.item_groups = np.array(item_groups)
+        self.item_groups = np.array(check_item_groups(item_groups))
+        n_items = len(self.item_groups)
+        exposures = check_mapping("exposures", exposures, "counts of the items")
         self.exposures = {
-            str(name): _check_exposure(name, exposure, len(self.item_groups))
+            name: _check_exposure(name, exposure, n_items)
             for name, exposure in exposures.items()
         }
-        self.item_popularity = np.array(item_popularity)
+        check_popularity("item_popularity", item_popularity)
+        self.item_popularity = check_column("item_popularity", item_popularity, n_items)
+        if n_recommendations is not None:
+            n_recommendations = check_number("n_recommendations", n_recommendations)
         self.n_recommendations = n_recommendations
-        self.convention = convention
+        self.convention = None if convention is None else str(convention)
         self.lorenz = {n: _lorenz(e) for n, e in self.exposures.items()}
         self.gini = {n: _gini(curve) for n, curve in self.lorenz.items()}
         self.groups = [n for n, g in _GROUPS.items() if (self.item_groups == g).any()]
@@ -180,9 +192,9 @@ class ExposureDisplay:
         """
         _plotting.require_matplotlib()
         popularity = _plotting.popularity_of(X, item_popularity)
-        groups = PopularityGroups() if groups is None else groups
+        groups = check_groups(groups)
         lists = _plotting.named("recommendations", recommendations, "an array of lists")
-        lists = {name: np.asarray(one) for name, one in lists.items()}
+        lists = {n: as_array("recommendations", one) for n, one in lists.items()}
         lengths = {one.shape[-1] for one in lists.values() if one.ndim}
         return cls(
             {name: _count(one, len(popularity)) for name, one in lists.items()},
@@ -292,12 +304,13 @@ def _count(lists, n_items):
 
 
 def _check_exposure(name, exposure, n_items):
-    exposure = np.array(exposure)
-    if exposure.shape != (n_items,) or (exposure < 0).any():
+    exposure = np.array(as_array("exposures", exposure))
+    fits = exposure.shape == (n_items,) and exposure.dtype.kind in "fiu"
+    if not fits or not np.isfinite(exposure).all() or (exposure < 0).any():
         raise ValueError(
             f"`exposures` must hold counts >= 0, one per item ({n_items}); got shape "
-            f"{exposure.shape} for {name!r}. np.bincount(lists, minlength=n_items) "
-            "makes them."
+            f"{exposure.shape} and dtype {exposure.dtype} for {name!r}. "
+            "np.bincount(lists, minlength=n_items) makes them."
         )
     return exposure
 

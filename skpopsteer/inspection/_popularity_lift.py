@@ -3,12 +3,15 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skpopsteer._validation import as_interactions
+from skpopsteer._validation import as_array, as_interactions
 from skpopsteer.inspection import _plotting
-from skpopsteer.inspection._tradeoff_scores import check_n_boot
+from skpopsteer.inspection._display_inputs import (
+    check_column,
+    check_groups,
+    check_mapping,
+)
 from skpopsteer.metrics import average_popularity, popularity_lift, taste_groups
-from skpopsteer.metrics._bootstrap import recentred_interval
-from skpopsteer.popularity import PopularityGroups
+from skpopsteer.metrics._bootstrap import check_n_boot, recentred_interval
 
 __all__ = ["PopularityLiftDisplay"]
 
@@ -88,11 +91,26 @@ class PopularityLiftDisplay:
     """
 
     def __init__(self, lifts, *, groups, n_users, intervals=None):
+        if as_array("groups", groups).ndim != 1 or not len(groups):
+            raise TypeError(
+                "`groups` must be a list of names, not empty; got "
+                f"{type(groups).__name__}. Name every group of users."
+            )
         self.groups = [str(group) for group in groups]
-        self.n_users = np.array(n_users)
-        self.lifts = {str(name): np.array(lift) for name, lift in lifts.items()}
-        intervals = {} if intervals is None else intervals
-        self.intervals = {str(n): np.array(ends) for n, ends in intervals.items()}
+        n_groups = len(self.groups)
+        self.n_users = check_column("n_users", n_users, n_groups)
+        lifts = check_mapping("lifts", lifts, "lifts of the groups")
+        self.lifts = {
+            name: check_column("lifts", lift, n_groups, of=f" for {name!r}")
+            for name, lift in lifts.items()
+        }
+        self.intervals = {}
+        if intervals is not None:
+            intervals = check_mapping("intervals", intervals, "ends (2, n_groups)")
+            self.intervals = {
+                name: _check_ends(name, ends, n_groups)
+                for name, ends in intervals.items()
+            }
 
     @classmethod
     def from_estimator(
@@ -196,7 +214,9 @@ class PopularityLiftDisplay:
             if n_boot:
                 intervals[name] = ends
         sizes = [len(members) for members in rows]
-        return cls(lifts, groups=names, n_users=sizes, intervals=intervals).plot(ax)
+        return cls(
+            lifts, groups=names, n_users=sizes, intervals=intervals or None
+        ).plot(ax)
 
     def plot(self, ax=None):
         """Draw what has been computed.
@@ -269,15 +289,25 @@ class PopularityLiftDisplay:
 def _user_labels(X, popularity, user_groups, groups):
     """Label every user: the one place that knows about tastes."""
     if user_groups is None:
-        groups = PopularityGroups() if groups is None else groups
+        groups = check_groups(groups)
         return taste_groups(X, groups.label(popularity))
-    labels = np.asarray(user_groups)
+    labels = as_array("user_groups", user_groups)
     if labels.shape != (X.shape[0],):
         raise ValueError(
             f"`user_groups` must hold one label per row of `X` ({X.shape[0]}); got "
             f"shape {labels.shape}. Leave it out to group users by taste."
         )
     return labels.astype(str)
+
+
+def _check_ends(name, ends, n_groups):
+    ends = np.array(as_array("intervals", ends))
+    if ends.shape != (2, n_groups) or ends.dtype.kind not in "fiu":
+        raise ValueError(
+            f"`intervals` must hold low and high ends, of shape (2, {n_groups}); got "
+            f"shape {ends.shape} and dtype {ends.dtype} for {name!r}. None draws none."
+        )
+    return ends
 
 
 def _in_order(labels):

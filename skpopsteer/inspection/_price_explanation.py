@@ -8,6 +8,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._text_table import align_columns
+from skpopsteer._validation import as_array, check_embeddings
+from skpopsteer.inspection._display_inputs import check_number
 
 __all__ = ["PriceExplanation", "explain_prices"]
 
@@ -112,9 +114,11 @@ def explain_prices(model, probe, *, item_names=None, n_examples=3, n_shown=5):
     Raises
     ------
     ValueError
-        Where nothing has a price, and for names of another number of items.
+        Where nothing has a price, where no neuron tells items apart, and for names of
+        another number of items.
     TypeError
-        For a model without prices, or around a host without item embeddings.
+        For a model without prices, or around a host without item embeddings, and for
+        what is no autoencoder.
 
     Notes
     -----
@@ -159,11 +163,17 @@ def explain_prices(model, probe, *, item_names=None, n_examples=3, n_shown=5):
             "`model` must have a strength above 0; got prices that are all 0. Set "
             "strength, or allow a loss with within, and fit again."
         )
-    codes = probe.transform(np.asarray(model.recommender_.item_embeddings_))
-    codes = (codes.toarray() if issparse(codes) else codes).astype(np.float64)
-    names = _check_names(item_names, len(codes))
+    n_examples = check_number("n_examples", n_examples)
+    n_shown = check_number("n_shown", n_shown)
+    names = _check_names(item_names, len(prices))
+    codes = _codes_of(probe, np.asarray(model.recommender_.item_embeddings_))
     deviation = codes.std(axis=0)
     fires = deviation > 0
+    if not fires.any():
+        raise ValueError(
+            "`probe` must have a neuron that tells items apart; got activations that "
+            "are the same for all. Train it longer, or with more neurons."
+        )
     standard = (codes[:, fires] - codes[:, fires].mean(axis=0)) / deviation[fires]
     ridge = RidgeCV(_PENALTIES, scoring="r2").fit(standard, np.log(prices))
     coefficients = np.zeros(len(deviation))
@@ -181,6 +191,11 @@ def explain_prices(model, probe, *, item_names=None, n_examples=3, n_shown=5):
 def _check_names(item_names, n_items):
     if item_names is None:
         return [str(i) for i in range(n_items)]
+    if as_array("item_names", item_names).ndim != 1:
+        raise TypeError(
+            f"`item_names` must hold one name per item ({n_items}); got "
+            f"{type(item_names).__name__}. Pass a list of titles."
+        )
     names = [str(name) for name in item_names]
     if len(names) != n_items:
         raise ValueError(
@@ -188,3 +203,20 @@ def _check_names(item_names, n_items):
             "Pass them in the order of the columns of `X`."
         )
     return names
+
+
+def _codes_of(probe, V):
+    if not hasattr(probe, "transform") or isinstance(probe, type):
+        raise TypeError(
+            "`probe` must be a fitted autoencoder of item embeddings, with transform; "
+            f"got {type(probe).__name__}. Fit a SparseAutoencoderProbe on them."
+        )
+    codes = probe.transform(V)
+    codes = codes.toarray() if issparse(codes) else codes
+    codes = check_embeddings("probe", codes).astype(np.float64)
+    if len(codes) != len(V):
+        raise ValueError(
+            f"`probe` must give every item a row of activations ({len(V)}); got "
+            f"{len(codes)}. Pass an autoencoder of item embeddings."
+        )
+    return codes

@@ -3,7 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skpopsteer._validation import is_finite_number
 from skpopsteer.inspection import _plotting
+from skpopsteer.inspection._display_inputs import check_column
 
 __all__ = ["ReliabilityDisplay"]
 
@@ -73,16 +75,23 @@ class ReliabilityDisplay:
     def __init__(
         self, predicted, observed, count, *, brier_score=None, brier_reference=None
     ):
-        self.predicted = np.asarray(predicted, dtype=np.float64)
-        self.observed = np.asarray(observed, dtype=np.float64)
-        self.count = np.asarray(count)
-        shapes = {a.shape for a in (self.predicted, self.observed, self.count)}
-        if len(shapes) > 1 or self.predicted.ndim != 1:
+        columns = {"predicted": predicted, "observed": observed, "count": count}
+        columns = {n: check_column(n, column) for n, column in columns.items()}
+        shapes = {column.shape for column in columns.values()}
+        if len(shapes) > 1 or (0,) in shapes:
             raise ValueError(
-                "`predicted`, `observed` and `count` must be 1-D and equally long; got "
-                f"shapes {sorted(shapes)}. RelevanceCalibrator.reliability_ holds them."
+                "`predicted`, `observed` and `count` must be 1-D and equally long, a "
+                f"bin at least; got shapes {sorted(shapes)}. "
+                "RelevanceCalibrator.reliability_ holds them."
             )
-        self.brier_score, self.brier_reference = brier_score, brier_reference
+        self.predicted = columns["predicted"].astype(np.float64)
+        self.observed = columns["observed"].astype(np.float64)
+        self.count = columns["count"]
+        _require_within("predicted", self.predicted, (self.predicted > 0).all(), 1)
+        _require_within("observed", self.observed, (self.observed >= 0).all(), 1)
+        _require_within("count", self.count, (self.count >= 1).all(), np.inf)
+        self.brier_score = _check_brier("brier_score", brier_score)
+        self.brier_reference = _check_brier("brier_reference", brier_reference)
         # Of the probability, not of the share: no hits are no certainty.
         error = np.sqrt(self.predicted * (1 - self.predicted) / self.count)
         self.low = np.clip(self.observed - _WIDTH * error, 0.0, 1.0)
@@ -152,12 +161,29 @@ class ReliabilityDisplay:
             ylabel="Share of items that were held out",
         )  # fmt: skip
         if self.brier_score is not None:
-            ax.set_title(
-                f"Brier score {self.brier_score:.4f}, "
-                f"{self.brier_reference:.4f} with one for all",
-                fontsize="medium",
-            )
+            title = f"Brier score {self.brier_score:.4f}"
+            if self.brier_reference is not None:
+                title += f", {self.brier_reference:.4f} with one for all"
+            ax.set_title(title, fontsize="medium")
         _plotting.dismiss_spines(ax)
         ax.legend(frameon=False, fontsize="small")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _require_within(name, values, is_above, most):
+    if not is_above or not (values <= most).all():
+        form = "numbers of items" if name == "count" else "shares, above 0 if predicted"
+        raise ValueError(
+            f"`{name}` must hold {form}; got {values.min():g} to {values.max():g}. "
+            "RelevanceCalibrator.reliability_ holds them."
+        )
+
+
+def _check_brier(name, value):
+    if value is not None and not is_finite_number(value):
+        raise ValueError(
+            f"`{name}` must be a number or None; got {value!r}. RelevanceCalibrator "
+            "has it under the same name, with an underscore."
+        )
+    return value

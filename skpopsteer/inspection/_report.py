@@ -133,31 +133,22 @@ data frame or mapping, default=None
     # Drawn whether they are needed or not.
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=3)
     audited, compared, explored = seeds.tolist()
+    given = X, y, user_ids
     # The first part looks at what the caller calls things, before the long ones.
-    explorer = NeuronExplorer.from_model(
-        model, X, y, user_ids=user_ids, item_titles=item_titles, user_names=user_names,
-        item_features=item_features, n_users=n_users, random_state=explored,
+    explorer = _explore(
+        model, given, explored, item_titles=item_titles, user_names=user_names,
+        item_features=item_features, n_users=n_users,
     )  # fmt: skip
-    audit = PopularityAudit(
-        model.recommender_, steered=model, groups=model.groups,
-        n_recommendations=model.n_recommendations, random_state=audited,
-    ).fit(X, y, user_ids=user_ids)  # fmt: skip
+    audit = _audit(model, given, audited)
     known = audit.item_popularity_, audit.item_groups_
     lists, costs = measure_lists(model, X, y, user_ids, *known)
     comparison, searched, left_out = None, [], [_NO_HELD_OUT]
     if y is not None:
-        rows = audit.user_rows_
-        ids = None if user_ids is None else user_ids[rows]
-        judged = X[rows], held_out_of(y, rows), ids
-        methods, searched = _methods(model, audit, judged, rivals, strengths)
-        comparison = compare(
-            methods, X, y, host=model.recommender_, groups=model.groups,
-            n_recommendations=model.n_recommendations, user_ids=user_ids,
-            random_state=compared,
-        )  # fmt: skip
+        comparison, searched = _compare(
+            model, audit, given, rivals, strengths, compared
+        )
         left_out = []
     settings = describe_settings(model)
-    sides = [examine_side(model, side) for side in ("user", "item")]
     return SteeringReport(
         model=model,
         audit=audit,
@@ -166,7 +157,7 @@ data frame or mapping, default=None
         comparison=comparison,
         rivals=[] if comparison is None else _rival_names(comparison),
         settings=settings,
-        health=[side for side in sides if side is not None],
+        health=_examine_sides(model),
         explorer=explorer,
         data=_count(X, y, audit),
         left_out=left_out,
@@ -208,6 +199,44 @@ def _check_rivals(rivals, strengths, y):
             f"`rivals` must have names of their own; got {STEERED!r}, as the model is "
             "called. Choose another name."
         )
+
+
+def _explore(model, given, seed, **shown):
+    X, y, user_ids = given
+    return NeuronExplorer.from_model(
+        model, X, y, user_ids=user_ids, random_state=seed, **shown
+    )
+
+
+def _audit(model, given, seed):
+    X, y, user_ids = given
+    audit = PopularityAudit(
+        model.recommender_, steered=model, groups=model.groups,
+        n_recommendations=model.n_recommendations, random_state=seed,
+    )  # fmt: skip
+    return audit.fit(X, y, user_ids=user_ids)
+
+
+def _compare(model, audit, given, rivals, strengths, seed):
+    """Compare with other methods at equal accuracy, and say what was searched for.
+
+    Strengths are searched for on the users of the audit; all users are compared.
+    """
+    X, y, user_ids = given
+    rows = audit.user_rows_
+    ids = None if user_ids is None else user_ids[rows]
+    judged = X[rows], held_out_of(y, rows), ids
+    methods, searched = _methods(model, audit, judged, rivals, strengths)
+    comparison = compare(
+        methods, X, y, host=model.recommender_, groups=model.groups,
+        n_recommendations=model.n_recommendations, user_ids=user_ids, random_state=seed,
+    )  # fmt: skip
+    return comparison, searched
+
+
+def _examine_sides(model):
+    sides = [examine_side(model, side) for side in ("user", "item")]
+    return [side for side in sides if side is not None]
 
 
 def _methods(model, audit, judged, rivals, strengths):

@@ -10,12 +10,13 @@ from skpopsteer import metrics
 from skpopsteer._validation import as_interactions
 from skpopsteer.inspection._attribute_shares import check_attributes
 from skpopsteer.inspection._blind_swaps import BlindSwaps
+from skpopsteer.inspection._display_inputs import check_groups
 from skpopsteer.inspection._equal_gain import KEPT, Knob
 from skpopsteer.inspection._plotting import check_models
 from skpopsteer.inspection._specificity_rows import Rows
-from skpopsteer.inspection._tradeoff_scores import check_n_boot
+from skpopsteer.metrics._bootstrap import check_n_boot
 from skpopsteer.metrics._lists import check_count, check_split
-from skpopsteer.popularity import PopularityGroups, item_popularity
+from skpopsteer.popularity import item_popularity
 
 __all__ = ["steering_specificity"]
 
@@ -143,7 +144,7 @@ def steering_specificity(
     n_boot = check_n_boot(n_boot)
     X = as_interactions("X", X)
     attributes = check_attributes(attributes, X.shape[1])
-    groups = PopularityGroups() if groups is None else groups
+    groups = check_groups(groups)
     item_groups = groups.label(item_popularity(X))
     own = _host_lists(models, X, k, user_ids)
     y = None if y is None else check_split(X, y, own)

@@ -2,11 +2,11 @@
 
 from types import SimpleNamespace
 
-from sklearn.utils import Bunch
-
 from skpopsteer.inspection import _frontier, _plotting
 from skpopsteer.inspection import _tradeoff_drawing as drawing
 from skpopsteer.inspection import _tradeoff_scores as scoring
+from skpopsteer.inspection._display_inputs import check_mapping, check_number
+from skpopsteer.metrics._bootstrap import check_n_boot
 
 __all__ = ["TradeOffDisplay"]
 
@@ -131,14 +131,30 @@ class TradeOffDisplay:
         interval_name=None,
         marked=None,
     ):
-        self.curves = {str(name): Bunch(**curve) for name, curve in curves.items()}
+        curves = check_mapping("curves", curves, "curves")
+        self.curves = {n: scoring.check_curve("curves", c) for n, c in curves.items()}
+        for metric in (x_metric, y_metric):
+            if not isinstance(metric, str):
+                raise TypeError(
+                    "`x_metric` and `y_metric` must be names of metrics; got "
+                    f"{metric!r}. Write 'tail_share@10'."
+                )
         self.x_metric = x_metric
         self.y_metric = y_metric
-        self.host = None if host is None else Bunch(**host)
+        self.host = None
+        if host is not None:
+            self.host = scoring.check_curve("host", host, has_points=False)
         drawn = [*self.curves.values(), *([] if host is None else [self.host])]
         self.reference = scoring.check_reference(reference, drawn)
-        self.point_name = point_name
-        self.interval_name = interval_name
+        self.point_name = str(point_name)
+        self.interval_name = None if interval_name is None else str(interval_name)
+        if marked is not None:
+            n_points = len(next(iter(self.curves.values())).x)
+            if check_number("marked", marked) >= n_points:
+                raise ValueError(
+                    f"`marked` must be a position in the first curve, below {n_points};"
+                    f" got {marked}. None marks no point."
+                )
         self.marked = marked
         self.dominated = {
             name: _frontier.dominated(curve.x, curve.y)
@@ -215,7 +231,7 @@ HeldOut
         The bootstrap costs `n_boot` looks at the lists per point.
         """
         _plotting.require_matplotlib()
-        n_boot = scoring.check_n_boot(n_boot)
+        n_boot = check_n_boot(n_boot)
         name = type(model).__name__ if name is None else name
         paths = scoring.check_paths(name, (model, strengths), baselines)
         marked = scoring.position_of(mark, paths[str(name)][1])
@@ -283,7 +299,7 @@ HeldOut
             Drawn.
         """
         _plotting.require_matplotlib()
-        n_boot = scoring.check_n_boot(n_boot)
+        n_boot = check_n_boot(n_boot)
         lists = scoring.with_baselines(name, recommendations, baselines)
         width = scoring.width_of(recommendations)
         scorer = scoring.pair_scorer(x_metric, y_metric, groups, width)

@@ -1,16 +1,18 @@
 """The numbers behind a trade-off: from lists, or from the results of a search."""
 
 from collections.abc import Mapping
-from numbers import Integral
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from skpopsteer._validation import as_array
+from skpopsteer.inspection._display_inputs import check_column, check_mapping
 from skpopsteer.metrics import RecommenderScorer, get_scorer
 from skpopsteer.metrics._bootstrap import recentred_interval
 
 __all__ = [
-    "check_n_boot",
+    "check_curve",
     "check_paths",
     "check_reference",
     "curves_of_lists",
@@ -58,14 +60,15 @@ def pair_scorer(x_metric, y_metric, groups, length):
 
 def with_baselines(name, own, baselines):
     """Put what belongs to the recommender before what belongs to its baselines."""
-    baselines = {} if baselines is None else baselines
-    if not isinstance(baselines, Mapping) or name in baselines:
-        got = f"{name!r} twice" if name in baselines else type(baselines).__name__
+    if baselines is None or (isinstance(baselines, Mapping) and not baselines):
+        return {str(name): own}
+    baselines = check_mapping("baselines", baselines, "what they are compared with")
+    if str(name) in baselines:
         raise ValueError(
             "`baselines` must be a dict of names other than the recommender's; got "
-            f"{got}. Choose other names."
+            f"{str(name)!r} twice. Choose other names."
         )
-    return {str(name): own} | {str(key): one for key, one in baselines.items()}
+    return {str(name): own} | baselines
 
 
 def check_paths(name, path, baselines):
@@ -89,8 +92,16 @@ def check_paths(name, path, baselines):
 
 
 def _distinct(strengths):
+    table = as_array("strengths", strengths)
+    if table.dtype.kind not in "biuf":
+        raise TypeError(
+            f"`strengths` must be numbers; got dtype {table.dtype}. Pass a list such "
+            "as [0, 0.5, 1]."
+        )
+    with np.errstate(over="ignore"):
+        numbers = table.astype(np.float64).ravel()
     # In the given order: a strength that is named twice is one point.
-    distinct = list(dict.fromkeys(np.asarray(strengths, dtype=np.float64).ravel()))
+    distinct = list(dict.fromkeys(numbers))
     if not distinct:
         raise ValueError(
             "`strengths` must hold at least one number; got none. "
@@ -161,7 +172,7 @@ def _check_path(name, path):
 def width_of(path):
     """Return the length of the lists at the first strength."""
     _check_path("recommender", path)
-    lists = np.asarray(next(iter(path.values())))
+    lists = as_array("recommendations", next(iter(path.values())))
     return lists.shape[1] if lists.ndim == 2 else 1
 
 
@@ -232,23 +243,60 @@ def position_of(mark, points):
     """Find the strength that was chosen."""
     if mark is None:
         return None
-    (found,) = np.nonzero(np.asarray(points) == mark)
-    if not len(found):
+    points = np.asarray(points).tolist()
+    # What is no number or name may not even be comparable.
+    if not isinstance(mark, Real | str) or mark not in points:
         raise ValueError(
-            f"`mark` must be one of the strengths {np.asarray(points).tolist()}; got "
-            f"{mark!r}. Add it to them."
+            f"`mark` must be one of the strengths {points}; got {mark!r}. Add it to "
+            "them."
         )
-    return int(found[0])
+    return points.index(mark)
 
 
-def check_n_boot(n_boot):
-    """Refuse what is no number of draws."""
-    if not isinstance(n_boot, Integral) or isinstance(n_boot, bool) or n_boot < 0:
-        raise ValueError(
-            f"`n_boot` must be an integer >= 0; got {n_boot!r}. "
-            "0 draws no users and no intervals."
+def check_curve(name, curve, *, has_points=True):
+    """Return a curve whose columns are arrays of one length.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    curve : dict
+        `x`, `y`, and intervals or None.
+    has_points : bool, default=True
+        Whether it says what was turned.
+
+    Returns
+    -------
+    Bunch
+    """
+    wanted = ["x", "y", *(["points"] if has_points else [])]
+    if not isinstance(curve, Mapping) or not set(wanted) <= set(curve):
+        raise TypeError(
+            f"`{name}` must hold {', '.join(wanted)} in a dict each; got "
+            f"{type(curve).__name__}. from_estimator makes them."
         )
-    return int(n_boot)
+    curve = Bunch(**curve)
+    curve.x = check_column("x", curve.x, of=f" in `{name}`")
+    n_points = len(curve.x)
+    curve.y = check_column("y", curve.y, n_points, of=f" in `{name}`")
+    if has_points:
+        curve.points = as_array("points", curve.points)
+        if curve.points.shape != (n_points,):
+            raise ValueError(
+                f"`points` must say what was turned, {n_points} times; got shape "
+                f"{curve.points.shape} in `{name}`. Pass one for every score."
+            )
+    for axis in ("x_interval", "y_interval"):
+        ends = curve.get(axis)
+        if ends is None:
+            continue
+        curve[axis] = as_array(axis, ends)
+        if curve[axis].shape != (2, n_points) or curve[axis].dtype.kind not in "fiu":
+            raise ValueError(
+                f"`{axis}` must hold low and high ends, of shape (2, {n_points}); got "
+                f"shape {curve[axis].shape} in `{name}`. None draws none."
+            )
+    return curve
 
 
 def check_reference(reference, curves):
@@ -261,9 +309,11 @@ def check_reference(reference, curves):
         )
     if reference is None:
         return tuple(np.nanmin(points, axis=0).tolist())
-    if np.shape(reference) != (2,) or not np.isfinite(reference).all():
+    both = as_array("reference", reference)
+    fits = both.shape == (2,) and both.dtype.kind in "fiu"
+    if not fits or not np.isfinite(both).all():
         raise ValueError(
             f"`reference` must be two finite scores (x, y); got {reference!r}. "
             "Give losses negative, as scorers do."
         )
-    return tuple(float(score) for score in reference)
+    return tuple(float(score) for score in both)

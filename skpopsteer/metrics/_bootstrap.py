@@ -1,6 +1,7 @@
 """How much a metric of these users would differ on other users like them."""
 
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from skpopsteer.metrics._summaries import Summary, summarise
 __all__ = [
     "ResampledMetric",
     "bootstrap_metric",
+    "check_n_boot",
     "draw_weights",
     "recentred_interval",
 ]
@@ -128,10 +130,23 @@ def bootstrap_metric(
     return np.concatenate(values) if values else np.empty(0)
 
 
+def check_n_boot(n_boot: Any) -> int:
+    """Validate a number of draws."""
+    if not isinstance(n_boot, Integral) or isinstance(n_boot, bool) or n_boot < 0:
+        raise ValueError(
+            f"`n_boot` must be an integer >= 0; got {n_boot!r}. Use 0 for no intervals."
+        )
+    if int(n_boot) >= 2**31:
+        raise ValueError(
+            f"`n_boot` must be below 2**31; got {n_boot}. A thousand draws are usual."
+        )
+    return int(n_boot)
+
+
 def draw_weights(n_users: int, n_boot: int, seed: int) -> Iterator[FloatArray]:
     """Yield how often every user is drawn, in blocks of shape (n_draws, n_users)."""
     rng = check_random_state(seed)
-    block = max(1, _BLOCK // n_users)
+    block = max(1, _BLOCK // max(n_users, 1))
     for start in range(0, n_boot, block):
         drawn = (
             np.bincount(rng.randint(n_users, size=n_users), minlength=n_users)

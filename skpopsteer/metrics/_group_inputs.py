@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from skpopsteer._validation import as_array, as_interactions, check_popularity
 from skpopsteer.metrics._arguments import parameters
+from skpopsteer.metrics._bootstrap import check_n_boot
 from skpopsteer.metrics._lists import (
     BoolArray,
     FloatArray,
@@ -203,20 +204,13 @@ def read_user_groups(
 
 def check_numbers(n_boot: Any, confidence: float) -> tuple[int, float]:
     """Validate the number of draws and the width of intervals."""
-    if not isinstance(n_boot, Integral) or isinstance(n_boot, bool) or n_boot < 0:
-        raise ValueError(
-            f"`n_boot` must be an integer >= 0; got {n_boot!r}. Use 0 for no intervals."
-        )
-    if int(n_boot) >= 2**31:
-        raise ValueError(
-            f"`n_boot` must be below 2**31; got {n_boot}. A thousand draws are usual."
-        )
+    n_boot = check_n_boot(n_boot)
     if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise ValueError(
             f"`confidence` must be a number in (0, 1); got {confidence!r}. "
             "Write 95 % as 0.95."
         )
-    return int(n_boot), float(confidence)
+    return n_boot, float(confidence)
 
 
 def seed_of(random_state: Any) -> int:

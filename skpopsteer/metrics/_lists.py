@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
+from skpopsteer._validation import as_csr_array
+
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -166,7 +168,7 @@ def check_interactions(
             f"`{name}` must have one column per item ({n_items}); got "
             f"{matrix.shape[1]}. Use the same catalogue for all arguments."
         )
-    csr = matrix.tocsr()
+    csr = as_csr_array(matrix)
     # NaN fails the comparison as a negative number does.
     if not (csr.data >= 0).all() or np.isinf(csr.data).any():
         raise ValueError(

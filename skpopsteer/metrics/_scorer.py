@@ -12,8 +12,8 @@ from skpopsteer._validation import (
     check_popularity,
 )
 from skpopsteer.metrics._arguments import call_arguments, parameters
-from skpopsteer.metrics._bootstrap import bootstrap_metric
-from skpopsteer.metrics._lists import check_split
+from skpopsteer.metrics._bootstrap import bootstrap_metric, check_n_boot
+from skpopsteer.metrics._lists import check_lists, check_split
 from skpopsteer.popularity import PopularityGroups, item_popularity
 
 __all__ = ["RecommenderScorer"]
@@ -165,6 +165,7 @@ HeldOut
         dict of str to ndarray of shape (n_boot,)
             Higher is better.
         """
+        n_boot = check_n_boot(n_boot)
         if not isinstance(random_state, Integral):
             # One int, so that all metrics are measured on the same users.
             random_state = check_random_state(random_state).randint(2**31 - 1)
@@ -200,7 +201,7 @@ HeldOut
 
     def _context(self, estimator, X, y, lists, popularity, groups):
         """Gather what the metrics ask for by name, and no more."""
-        X = as_interactions("X", X)
+        X, lists = as_interactions("X", X), check_lists(lists, None)
         wanted = set().union(*(parameters(f) for f, _, _ in self.metrics.values()))
         known = {"X": X, "recommendations": lists, "n_items": X.shape[1]}
         if "y" in wanted:

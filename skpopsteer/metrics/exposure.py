@@ -106,8 +106,9 @@ def coverage(
     -----
     .. math:: \mathrm{coverage} = \frac{|\{i : c_i > 0\}|}{n}
 
-    RecBole's ``itemcoverage`` [1]_, and RecTools' ``CatalogCoverage`` given
-    ``normalize=True``. Elliot's ``ItemCoverage`` is the numerator alone.
+    RecTools' ``CatalogCoverage`` given ``normalize=True`` is the same [1]_, and
+    RecBole's ``itemcoverage`` too but for a padding item that its :math:`n` counts.
+    Elliot's ``ItemCoverage`` is the numerator alone.
 
     References
     ----------

@@ -184,7 +184,7 @@ class ConceptNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
         )
         Z = canonical_csr(csr_array(Z)) if issparse(Z) else Z
         T = _check_concepts(y)
-        names = check_concept_names(feature_names, T.shape[1])
+        names = check_concept_names("feature_names", feature_names, T.shape[1])
         T, column = merge_columns(T, find_columns(self.concept, names))
         if not T[:, [column]].sum():
             raise ValueError(

@@ -10,11 +10,13 @@ from scipy.sparse import csr_array, hstack
 __all__ = ["check_concept_names", "find_columns", "merge_columns"]
 
 
-def check_concept_names(names, n_concepts):
+def check_concept_names(argument, names, n_concepts):
     """Return one string per concept.
 
     Parameters
     ----------
+    argument : str
+        What the caller calls the names.
     names : array-like of shape (n_concepts,) or None
         None gives the numbers of the columns.
     n_concepts : int
@@ -27,13 +29,13 @@ def check_concept_names(names, n_concepts):
         return [str(column) for column in range(n_concepts)]
     if not isinstance(names, Iterable) or getattr(names, "ndim", 1) != 1:
         raise TypeError(
-            f"`feature_names` must be a list of names; got {names!r}. "
+            f"`{argument}` must be a list of names; got {names!r}. "
             "Pass the names of the columns."
         )
     names = [str(name) for name in names]
     if len(names) != n_concepts:
         raise ValueError(
-            f"`feature_names` must hold one name per concept ({n_concepts}); got "
+            f"`{argument}` must hold one name per concept ({n_concepts}); got "
             f"{len(names)}. Pass the names of the columns."
         )
     return names

@@ -213,7 +213,7 @@ def map_concepts(
     array([1, 2])
     """
     Z, T = check_activations(Z, T)
-    names = check_concept_names(names, T.shape[1])
+    names = check_concept_names("names", names, T.shape[1])
     score = prepare_scores(score_func, Z, T, rows=rows, item_profiles=item_profiles)
     enough = fire_often_enough(Z, T, min_support)
     step = max(1, _BLOCK_SCORES // Z.shape[1])

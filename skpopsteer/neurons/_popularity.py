@@ -37,12 +37,14 @@ class PopularityNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
           other's side effects, and weighs them so that together they take from the
           scores as nearly a multiple of the target as they can.
         - ``"score_lasso"``: the same fit on neurons that the lasso selects.
-    n_neurons_to_select : int, default=None
+    n_neurons_to_select : int or "all", default=None
         Keep this many neurons with the largest absolute scores (PopSteer v1's N). None
-        keeps all that pass the other conditions. The regressions keep the neurons they
-        fit best with, at most as many as have independent profiles: the width of the
-        embeddings where users are steered. With None they stop where the Bayesian
-        information criterion says so.
+        and "all" keep all that pass the other conditions. The regressions keep the
+        neurons they fit best with, at most as many as have independent profiles: the
+        width of the embeddings where users are steered. With None they stop where the
+        Bayesian information criterion says so; with "all" they are one least squares
+        fit of all neurons, the shortest one where there are several: the strongest
+        lever, of which no single neuron says much.
     threshold : float, default=0.0
         Keep neurons whose absolute score is at least this (PopSteer v2's beta), in
         standard deviations for `cohens_d`. Names of `score_func` compare the absolute
@@ -143,7 +145,11 @@ class PopularityNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "score_func": [StrOptions(set(SCORE_SPACE)), callable],
-        "n_neurons_to_select": [Interval(Integral, 1, None, closed="left"), None],
+        "n_neurons_to_select": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"all"}),
+            None,
+        ],
         "threshold": [Interval(Real, 0, None, closed="left")],
         "head_fraction": [Interval(Real, 0, 0.5, closed="right")],
         "weighting": [StrOptions({"per_sign", "joint"})],
@@ -309,7 +315,7 @@ default=None
         size = np.abs(self.scores_)
         support = self._passes() & (size > 0)
         n_selected = self.n_neurons_to_select
-        if n_selected is not None and support.sum() > n_selected:
+        if n_selected not in (None, "all") and support.sum() > n_selected:
             order = np.argsort(-np.where(support, size, -1.0), kind="stable")
             support[order[n_selected:]] = False
         return support

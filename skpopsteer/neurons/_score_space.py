@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, lstsq
 from scipy.sparse import csr_array, issparse
 from sklearn.linear_model import lasso_path, orthogonal_mp
 from sklearn.utils import check_array
@@ -91,9 +91,9 @@ class ScoreSpace:
         method : {"score_omp", "score_lasso"}
         eligible : ndarray of shape (n_neurons,), dtype bool
             Neurons that may be used.
-        n_neurons : int, default=None
+        n_neurons : int or "all", default=None
             Use this many at most; None leaves the number to the Bayesian information
-            criterion, of which the items are the sample.
+            criterion, of which the items are the sample. All at once need no path.
 
         Returns
         -------
@@ -106,6 +106,10 @@ class ScoreSpace:
         # Without any the path would begin with rounding.
         if correlations.max(initial=0.0) > np.sqrt(_ROUNDING):
             columns = self.columns[:, neurons] / self.norms[neurons]
+            if n_neurons == "all":
+                fitted = lstsq(columns, self.target, cond=np.sqrt(_ROUNDING))[0]
+                weights[neurons] = fitted / self.norms[neurons]
+                return weights
             path = partial(_PATHS[method], columns, self.target)
             used, fitted = self._best_of(path, n_neurons)
             weights[neurons[used]] = fitted / self.norms[neurons[used]]

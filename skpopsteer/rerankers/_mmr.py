@@ -156,5 +156,10 @@ class MMRReranker(ListRule):
                 "Set similarity='popularity'."
             )
         table = np.asarray(table, dtype=np.float32)
-        norms = np.linalg.norm(table, axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            norms = np.linalg.norm(table, axis=1, keepdims=True)
+        if not np.isfinite(norms).all():
+            # Their squares are beyond float32, they themselves are not.
+            norms = np.linalg.norm(table.astype(np.float64), axis=1, keepdims=True)
+            norms = norms.astype(np.float32)
         return table / np.where(norms > 0, norms, 1.0)

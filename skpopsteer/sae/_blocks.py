@@ -2,8 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from tokenize import TokenError
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
+
+from skpopsteer._validation import as_array
 
 __all__ = ["Blocks"]
 
@@ -44,7 +48,7 @@ class Blocks:
 
     def __iter__(self):
         """Yield the blocks in order."""
-        return self._opened(self._source() if self._is_function else self._source)
+        return self._opened(self._call() if self._is_function else self._source)
 
     def shuffled(self, order_rng):
         """Yield the blocks of a sequence in random order, others as they come."""
@@ -52,6 +56,14 @@ class Blocks:
             return iter(self)
         order = order_rng.permutation(len(self._source))
         return self._opened(self._source[i] for i in order)
+
+    def _call(self):
+        returned = self._source()
+        try:
+            return iter(returned)
+        except TypeError:
+            form = "return an iterator of blocks where it is a function"
+            self._refuse(form, type(returned).__name__, "Write a generator")
 
     def _opened(self, source):
         n_rows = 0
@@ -69,7 +81,7 @@ class Blocks:
             block = self._map(block)
         elif hasattr(block, "to_numpy"):
             block = block.to_numpy()
-        rows = np.asarray(block)
+        rows = as_array(self._name, block)
         if rows.ndim != 2 or rows.dtype.kind not in "biuf":
             got = f"shape {rows.shape} and dtype {rows.dtype}"
             self._refuse("hold 2-D arrays of numbers", got, "Pass embeddings in rows")
@@ -81,16 +93,19 @@ class Blocks:
         return rows
 
     def _map(self, path):
-        form, remedy = "hold paths of .npy files of numbers", "Save with numpy.save"
+        got = repr(os.fspath(path))
         try:
-            rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, EOFError, ValueError) as error:
-            self._refuse(form, f"{os.fspath(path)!r} ({error})", remedy)
-        # An archive comes as something else, with an open file in it.
-        if not isinstance(rows, np.ndarray):
-            rows.close()
-            self._refuse(form, repr(os.fspath(path)), remedy)
-        return rows
+            with open(path, "rb") as stream:
+                # What else numpy reads, archives and pickles, it may leave open.
+                begins = stream.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
+            if begins:
+                return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, OverflowError, SyntaxError, TokenError, ValueError) as error:
+            # A damaged header is code that does not parse. Some of numpy's complaints
+            # go on with advice that is not for here.
+            reason = str(error).partition("\n")[0]
+            got = f"{got} ({reason})"
+        self._refuse("hold paths of .npy files of numbers", got, "Save with numpy.save")
 
     def _check_finite(self, block):
         step = max(1, 2**22 // max(1, block.shape[1]))
@@ -108,12 +123,15 @@ class Blocks:
             raise TypeError(
                 f"`{self._name}` must be several blocks; got one path. Pass [path]."
             )
-        if not hasattr(self._source, "__iter__"):
+        try:
+            # An array without dimensions, and a class, only look as if they could.
+            iterator = iter(self._source)
+        except TypeError:
             raise TypeError(
                 f"`{self._name}` must be a list of blocks or a function that returns "
                 f"an iterator of them; got {kind}. Pass a list."
-            )
-        if iter(self._source) is self._source:
+            ) from None
+        if iterator is self._source:
             raise TypeError(
                 f"`{self._name}` must last for every epoch; got a {kind}, which is "
                 "empty after one. Pass a function that returns a new one."

@@ -7,10 +7,29 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpopsteer.sae._refining import refine
-from skpopsteer.sae._standardize import row_statistics, standardize
+from skpopsteer.sae._standardize import row_deviations, row_statistics, standardize
 from skpopsteer.sae._weights import BLOCK_ACTIVATIONS, SparseWeights, keep_largest
 
-__all__ = ["EncodingMixin"]
+__all__ = ["EncodingMixin", "as_float32"]
+
+
+def as_float32(probe, X, *, reset):
+    """Validate rows of a probe, which are finite in float32 too.
+
+    Parameters
+    ----------
+    probe : estimator
+    X : array-like of shape (n_rows, n_features)
+    reset : bool
+        True where it is fitted anew.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), dtype float32
+    """
+    # What overflows is infinite, and refused with one line instead of a warning too.
+    with np.errstate(over="ignore"):
+        return validate_data(probe, X, dtype=np.float32, reset=reset)
 
 
 class EncodingMixin(TransformerMixin):
@@ -71,7 +90,8 @@ class EncodingMixin(TransformerMixin):
             adds to it.
         """
         check_is_fitted(self)
-        P = check_array(P, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            P = check_array(P, dtype=np.float32)
         return self._activate(P, self.threshold_, sparse=False)
 
     def decode_shift(self, X, shift):
@@ -124,7 +144,8 @@ class EncodingMixin(TransformerMixin):
         ndarray of shape (n_rows, n_features), dtype float32
         """
         check_is_fitted(self)
-        Z = check_array(Z, accept_sparse="csr", dtype=np.float32)
+        with np.errstate(over="ignore"):
+            Z = check_array(Z, accept_sparse="csr", dtype=np.float32)
         n_neurons = len(self.encoder_bias_)
         if Z.shape[1] != n_neurons:
             raise ValueError(
@@ -156,7 +177,7 @@ class EncodingMixin(TransformerMixin):
 
     def _check_rows(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float32, reset=False)
+        return as_float32(self, X, reset=False)
 
     def _standardized(self, X):
         return standardize(X) if self.standardize_rows else X
@@ -167,7 +188,7 @@ class EncodingMixin(TransformerMixin):
             mean, deviation = row_statistics(X)
             if self.loss == "cosine":
                 # Mean and deviation are then the row's own, and so is the length.
-                decoded, deviation = standardize(decoded), X.std(axis=1, keepdims=True)
+                decoded, deviation = standardize(decoded), row_deviations(X)
             return decoded * deviation + mean
         if self.loss == "cosine":
             lengths = np.linalg.norm(decoded, axis=1, keepdims=True)

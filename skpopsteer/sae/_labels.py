@@ -1,6 +1,8 @@
 """Names of neurons: numbers until somebody knows what they mean."""
 
 from collections import Counter
+from collections.abc import Mapping
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
@@ -31,14 +33,22 @@ class NeuronLabelsMixin(ClassNamePrefixFeaturesOutMixin):
         """
         check_is_fitted(self)
         n_neurons = self._n_features_out
+        if not isinstance(labels, Mapping):
+            raise TypeError(
+                "`labels` must be a dict of neurons to strings; got "
+                f"{type(labels).__name__}. Write {{0: 'noir'}}."
+            )
         for neuron, label in labels.items():
-            if neuron not in range(n_neurons) or not isinstance(label, str):
+            number = isinstance(neuron, Integral) and not isinstance(neuron, bool)
+            known = number and 0 <= neuron < n_neurons
+            if not known or not isinstance(label, str):
                 raise ValueError(
                     f"`labels` must map neurons, 0 to {n_neurons - 1}, to strings; got "
                     f"{neuron!r}: {label!r}. The columns of transform are the neurons."
                 )
-        merged = {**self.neuron_labels_, **labels}
-        self.neuron_labels_ = {int(n): text for n, text in merged.items() if text}
+        given = {int(neuron): label for neuron, label in labels.items()}
+        merged = {**self.neuron_labels_, **given}
+        self.neuron_labels_ = {n: text for n, text in merged.items() if text}
         return self
 
     def get_feature_names_out(self, input_features=None):

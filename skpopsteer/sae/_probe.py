@@ -3,13 +3,11 @@
 from numbers import Integral, Real
 from os import PathLike
 
-import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
 
 from skpopsteer._callbacks import CallbackSupportMixin, fit_task
 from skpopsteer._compat import EstimatorMixin, Interval, StrOptions, _fit_context
-from skpopsteer.sae._encoding import EncodingMixin
+from skpopsteer.sae._encoding import EncodingMixin, as_float32
 from skpopsteer.sae._fitting import fit_once, fit_rows, warn_of_dead
 from skpopsteer.sae._labels import NeuronLabelsMixin
 from skpopsteer.sae._rows import ArrayRows, BlockRows
@@ -303,7 +301,7 @@ class SparseAutoencoderProbe(
         ``SteeredRecommender`` it stops everything.
         """
         resume = self.warm_start and hasattr(self, "_training_state")
-        X = validate_data(self, X, dtype=np.float32, reset=not resume)
+        X = as_float32(self, X, reset=not resume)
         return self._fit_rows(ArrayRows(X), item_embeddings, resume)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -335,7 +333,7 @@ class SparseAutoencoderProbe(
         resume = self.warm_start and hasattr(self, "_training_state")
         rows = BlockRows(blocks)
         first = next(iter(rows.blocks()))
-        validate_data(self, first, dtype=np.float32, reset=not resume)
+        as_float32(self, first, reset=not resume)
         return self._fit_rows(rows, item_embeddings, resume)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -360,7 +358,7 @@ class SparseAutoencoderProbe(
             Probe after one more pass.
         """
         first = not hasattr(self, "_training_state")
-        X = validate_data(self, X, dtype=np.float32, reset=first)
+        X = as_float32(self, X, reset=first)
         trained = fit_once(self, ArrayRows(X), item_embeddings, resume=not first)
         trained.losses = [*getattr(self, "loss_curve_", []), *trained.losses]
         # A neuron is dead only if no batch so far has woken it.

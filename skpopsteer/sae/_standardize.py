@@ -2,7 +2,13 @@
 
 import numpy as np
 
-__all__ = ["StandardizedRows", "row_statistics", "standardize"]
+__all__ = ["StandardizedRows", "row_deviations", "row_statistics", "standardize"]
+
+
+def row_deviations(X):
+    """Return the standard deviation of every row (n_rows, 1), 0 for a constant one."""
+    # Squares of values from 1e19 on, or below 1e-23, have no room in float32.
+    return X.std(axis=1, keepdims=True, dtype=np.float64).astype(X.dtype)
 
 
 def row_statistics(X):
@@ -18,7 +24,7 @@ def row_statistics(X):
         1 for the deviation of a constant row.
     """
     mean = X.mean(axis=1, keepdims=True)
-    deviation = X.std(axis=1, keepdims=True)
+    deviation = row_deviations(X)
     return mean, np.where(deviation > 0, deviation, np.float32(1))
 
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_memory
 
 from skpopsteer._validation import check_item_features, check_per_item
 from skpopsteer.metrics import ndcg
-from skpopsteer.neurons import PopularityNeuronSelector, cohens_d
+from skpopsteer.neurons import PopularityNeuronSelector
 from skpopsteer.popularity import PopularityGroups
 from skpopsteer.sae import SparseAutoencoderProbe
 from skpopsteer.sae._interruption import stopping_altogether
@@ -223,7 +223,9 @@ def warn_of_pass_through(model, X, y, user_ids):
     if not len(rows):
         return
     ids = None if user_ids is None else np.asarray(user_ids)[rows]
-    X, y, k = X[rows], y.tocsr()[rows], model.n_recommendations
+    X, y = X[rows], y.tocsr()[rows]
+    # Longer lists are padding.
+    k = min(model.n_recommendations, X.shape[1])
     reconstructed = copy.copy(model)
     reconstructed.set_params(reconstruction="replace", keep_top=0, user_strength=None)
     encoded = reconstructed._encode_to_score(X, ids)
@@ -248,7 +250,9 @@ def or_default(model, selector):
     """Return a selector, or the one that suits the rule of a model."""
     if selector is not None:
         return selector
-    return PopularityNeuronSelector("score_omp" if model.rule_ == OFFSET else cohens_d)
+    if model.rule_ == OFFSET:
+        return PopularityNeuronSelector("score_omp", n_neurons_to_select="all")
+    return PopularityNeuronSelector()
 
 
 def choose_form(model):

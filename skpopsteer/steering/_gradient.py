@@ -360,14 +360,18 @@ default=None
             )
         return beta, gamma
 
-    def _score_into(self, out, encoded, X, turned):
+    def _scores_tiles(self):
+        # What stays of the host's top is looked up wherever it stands.
+        return not self.keep_top and not self.recommender_.has_nonlinear_decode
+
+    def _score_into(self, out, encoded, X, turned, items=slice(None)):
         host, (beta, gamma) = self.recommender_, turned
         users, ones, _ = take_out(encoded, 1.0, self.conformity_direction_, gamma)
         users, ones, along = take_out(users, ones, self.popularity_direction_, beta)
-        decode_into(host, out, users)
+        decode_into(host, out, users, items)
         if host.item_bias_ is not None and np.ndim(ones):
             # The host has added its bias once.
-            out += (ones - 1.0)[:, None] * host.item_bias_
+            out += (ones - 1.0)[:, None] * host.item_bias_[items]
         if self._origin and beta:
             out += np.float32(self._origin) * along[:, None]
 

@@ -10,11 +10,15 @@ from skpopsteer._post_hoc import PostHocMixin
 from skpopsteer._user_strength import user_factors
 from skpopsteer.adapters._base import decode_into, encode_rows
 from skpopsteer.adapters._export import ExportMixin, bake
+from skpopsteer.steering._displacement import displace
 from skpopsteer.steering._encoded_users import EncodedUsers
 from skpopsteer.steering._rules import OFFSET
 from skpopsteer.steering._shared import encode_users
 
 __all__ = ["KnobMixin", "check_user_knob"]
+
+#: Rows from which vectors are displaced, rather than multiplied twice.
+_SHARED = 128
 
 
 def check_user_knob(model, strength):
@@ -163,11 +167,19 @@ class KnobMixin(ExportMixin, PostHocMixin):
         return self.set_params(strength=popular, **own)
 
     def _displace_items(self, push):
-        side, V = self._side("item"), self.recommender_.item_embeddings_
-        if self.rule_ == OFFSET:
+        V = np.asarray(self.recommender_.item_embeddings_)
+        rule, reconstruction = self.rule_, self.reconstruction
+        side = self._side("item")
+
+        def offsets(V, push):
             return side.offsets(V, push) if push.any() else None
-        moved = side.move(V, push, rule=self.rule_, reconstruction=self.reconstruction)
-        return None if moved is V else moved - V
+
+        def differences(V, push):
+            moved = side.move(V, push, rule=rule, reconstruction=reconstruction)
+            return None if moved is V else moved - V
+
+        make = offsets if rule == OFFSET else differences
+        return displace(side, V, push, make, (rule, reconstruction))
 
     def _steer_users(self, encoded, push):
         if push is None:
@@ -184,14 +196,29 @@ class KnobMixin(ExportMixin, PostHocMixin):
     def _steer(self, encoded, turned):
         return replace(encoded, steered=self._steer_users(encoded, turned[0]))
 
-    def _score_into(self, out, encoded, X, turned):
-        U, displacement = encoded.steered, turned[1]
-        decode_into(self.recommender_, out, U)
-        if displacement is not None:
-            change, factors = displacement, encoded.factors
-            if displacement.ndim == 2:
-                change = U @ displacement.T
-            out += change if factors is None else factors[:, None] * change
+    def _scores_tiles(self):
+        # What stays of the host's top is looked up wherever it stands.
+        return not self.keep_top and not self.recommender_.has_nonlinear_decode
+
+    def _score_tile(self, out, encoded, X, turned, items):
+        if self.rule_ != OFFSET or turned[1] is None:
+            return super()._score_tile(out, encoded, X, turned, items)
+        decode_into(self.recommender_, out, encoded.steered, items)
+        return turned[1][items], encoded.factors
+
+    def _score_into(self, out, encoded, X, turned, items=slice(None)):
+        U, displacement, factors = encoded.steered, turned[1], encoded.factors
+        if displacement is None:
+            decode_into(self.recommender_, out, U, items)
+            return
+        change = displacement[items]
+        if change.ndim == 2 and factors is None and len(U) >= _SHARED:
+            self.recommender_._multiply_into(out, U, items, change)
+            return
+        decode_into(self.recommender_, out, U, items)
+        if change.ndim == 2:
+            change = U @ change.T
+        out += change if factors is None else factors[:, None] * change
 
     def _host_score_into(self, out, encoded):
         decode_into(self.recommender_, out, encoded.embeddings)

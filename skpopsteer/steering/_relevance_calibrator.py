@@ -29,6 +29,8 @@ from skpopsteer.topk import finite_top_k
 _TRIFLE = 1e-5
 #: Bins of the reliability curve.
 _BINS = 10
+#: Users with held-out items below whom `fit` warns.
+_FEW_USERS = 100
 
 
 class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
@@ -46,11 +48,13 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     estimator : classifier, default=None
         Anything with `predict_proba` (or `decision_function`) that takes
         `sample_weight`; None is ``LogisticRegression(solver="newton-cholesky")``.
-    features : {"auto", "all", "host"}, default="auto"
+    features : {"auto", "all", "host", "item"}, default="auto"
         ``"host"`` reads the rank, the score and the length of the history, and keeps
-        the host's order; ``"all"`` popularity and taste too, which corrects a host that
-        was trained without care and costs a good one some accuracy; ``"auto"`` takes
-        what gives users it has not seen the more accurate lists.
+        the host's order; ``"item"`` the popularity of the item, and the score among all
+        scores of the item, too, which tells items of the tail apart; ``"all"`` taste
+        too, which corrects a host that was trained without care and costs a good one
+        some accuracy; ``"auto"`` takes of ``"all"`` and ``"host"`` what gives users it
+        has not seen the more accurate lists.
     pool_size : int, default=500
         Items of the host's list that get a probability; all others get none.
     n_negatives : float, default=6
@@ -68,7 +72,7 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     recommender_ : estimator
         The fitted host.
-    features_ : {"all", "host"}
+    features_ : {"all", "host", "item"}
         What is read.
     estimators_ : list of classifier
         One a group of users, trained on the others. Rows of ``recommend`` get the mean
@@ -101,12 +105,16 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     hundred of the row, p the log popularity and s the log deviation of the item's
     score over users, n the log length of the history and t the mean log popularity in
     it, the log-odds are linear in r, z, n, p, s, t, rp, zp, zs, tp, np, nr, st, z², p²
-    and r²; with ``features="host"`` in r, z, n and nr. Items that were no hits
-    are a sample, whose rate is added to the log-odds; every item weighs
-    1 / (rank + 10).
+    and r²; with ``features="host"`` in r, z, n and nr; with ``"item"`` in those, p and
+    w, the score less the item's mean score, over its deviation, standardised by row as
+    z is. Items that were no hits are a sample, whose rate is added to the log-odds;
+    every item weighs 1 / (rank + 10).
 
     ``fit`` holds the pools, O(n_users * pool_size), and a sample of their features.
     Where `y` has no hit in any pool, the host's order is kept and a warning says so.
+    Another says when fewer than 100 users have held-out items: probabilities, and the
+    accuracy a slot pricing says it keeps, are no more than guesses then. Two hundred
+    are enough.
 
     Any reranker with a `pool_size`, and a slot pricing, takes a fitted calibrator in a
     ``FrozenEstimator`` for a host.
@@ -137,7 +145,7 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
     _parameter_constraints: dict = {  # noqa: RUF012
         "recommender": [HasMethods(["fit", "recommend"])],
         "estimator": [HasMethods(["fit"]), None],
-        "features": [StrOptions({"auto", "all", "host"})],
+        "features": [StrOptions({"auto", *COLUMNS})],
         "pool_size": [Interval(Integral, 1, None, closed="left")],
         "n_negatives": [Interval(Real, 0, None, closed="neither")],
         "cv": [Interval(Integral, 2, None, closed="left")],
@@ -209,6 +217,14 @@ class RelevanceCalibrator(RecommenderMixin, MetaEstimatorMixin, BaseEstimator):
             hits.append(hits_of(pool, y[start : start + len(pool.items)]))
             start += len(pool.items)
         folds = self._fit_classifiers(pools, hits, X.shape[0])
+        n_judged = int(np.count_nonzero(np.diff(y.indptr)))
+        if n_judged < _FEW_USERS and any(self._fits.values()):
+            warnings.warn(
+                "`y` must have hits to learn from, held-out items of "
+                f"{_FEW_USERS} users at least; got those of {n_judged}. Probabilities, "
+                "and what is kept at their prices, are guesses: fit on more users.",
+                stacklevel=4,
+            )
         tried = {
             name: self._all_cross_fitted(name, pools, folds) for name in self._fits
         }

@@ -9,11 +9,16 @@ from skpopsteer.adapters._score_moments import score_moments
 __all__ = ["COLUMNS", "N_FEATURES", "PoolFeatures", "learn_features"]
 
 #: Columns of the features, by what they are made of: the host's list and the length of
-#: the history alone, which keep the host's order, or popularity and taste too. The
-#: first do without squares: a parabola turns, and kept in order it is flat from there,
-#: so that the tenth item of a list seems as relevant as the last of the pool.
-COLUMNS = {"host": (0, 1, 2, 11), "all": tuple(range(16))}
-N_FEATURES = 16
+#: the history alone, which keep the host's order; what is usual for the item too; or
+#: taste and squares too. Only the last has squares: a parabola turns, and kept in order
+#: it is flat from there, so that the tenth item of a list seems as relevant as the last
+#: of the pool.
+COLUMNS = {
+    "host": (0, 1, 2, 11),
+    "item": (0, 1, 2, 11, 3, 16),
+    "all": tuple(range(16)),
+}
+N_FEATURES = 17
 #: Rank and spread of the logarithm that ranks are measured from, about those of ranks
 #: up to a few hundred.
 _LOG_RANK, _LOG_RANK_SPREAD = 3.0, 1.5
@@ -31,6 +36,8 @@ class PoolFeatures:
         Standardised logarithm of 1 + popularity.
     spread : ndarray of shape (n_items,), dtype float32
         Standardised logarithm of the deviation of the item's score over users.
+    usual : tuple of ndarray of shape (n_items,), dtype float32
+        Mean and deviation of the item's score over users.
     log_popularity : ndarray of shape (n_items,), dtype float64
     length, taste : tuple of float
         Mean and deviation over users of the logarithm of the length of a history, and
@@ -39,6 +46,7 @@ class PoolFeatures:
 
     popularity: np.ndarray
     spread: np.ndarray
+    usual: tuple
     log_popularity: np.ndarray
     length: tuple
     taste: tuple
@@ -61,10 +69,12 @@ class PoolFeatures:
         z = _standardize_rows(pool.scores)
         p, s = self.popularity[items], self.spread[items]
         n, t = (column[:, None] for column in self._of_rows(pool.X))
+        mean, deviation = (values[items] for values in self.usual)
+        w = _standardize_rows((pool.scores - mean) / deviation)
         one = np.ones_like(z)
         columns = [
             r * one, z, n * one, p, s, t * one, r * p, z * p, z * s, t * p, n * p,
-            n * r, s * t, z * z, p * p, r * r * one,
+            n * r, s * t, z * z, p * p, r * r * one, w,
         ]  # fmt: skip
         features = np.stack(columns, axis=-1)
         features[pool.items < 0] = 0.0
@@ -77,6 +87,10 @@ class PoolFeatures:
             self,
             popularity=np.pad(self.popularity, (0, n_new), constant_values=least),
             spread=np.pad(self.spread, (0, n_new)),
+            usual=tuple(
+                np.pad(values, (0, n_new), constant_values=values.mean())
+                for values in self.usual
+            ),
             log_popularity=np.pad(self.log_popularity, (0, n_new)),
         )
 
@@ -106,17 +120,18 @@ def learn_features(host, X, user_ids, popularity):
     PoolFeatures
     """
     log_popularity = np.log1p(popularity)
-    spread = np.zeros(X.shape[1])
+    mean, deviation = np.zeros(X.shape[1]), np.ones(X.shape[1])
     if hasattr(host, "decision_function"):
-        deviation = score_moments(host, X, user_ids)[1]
+        mean, found = score_moments(host, X, user_ids)
         # An item whose score never varies is as far out as the least that does.
-        least = deviation[deviation > 0].min(initial=np.inf)
+        least = found[found > 0].min(initial=np.inf)
         if np.isfinite(least):
-            spread = np.log(np.maximum(deviation, least))
+            deviation = np.maximum(found, least)
     rows = _length_and_taste(X, log_popularity)
     return PoolFeatures(
         _standardize(log_popularity),
-        _standardize(spread),
+        _standardize(np.log(deviation)),
+        (mean.astype(np.float32), deviation.astype(np.float32)),
         log_popularity,
         *(_mean_and_scale(column[np.isfinite(column)]) for column in rows),
     )

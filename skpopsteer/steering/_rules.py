@@ -84,8 +84,10 @@ def scale(
     codes: Codes, push: np.ndarray, scales: np.ndarray, peaks: np.ndarray
 ) -> np.ndarray:
     """Multiply activations by ``exp(push)``: never negative, silent neurons stay so."""
-    # float32 ends at exp(88); far below that a single neuron is the whole embedding.
-    return codes.active * np.exp(np.clip(push, -50, 50))
+    # float32 ends at exp(88). With both sides turned a score is a product of two such
+    # factors, and sums of them: exp(20), 5e8, leaves room, and a single neuron has long
+    # been the whole embedding then.
+    return codes.active * np.exp(np.clip(push, -20, 20))
 
 
 def clamp(

@@ -50,6 +50,15 @@ class SteeredSide:
     knob_spreads: list = field(default_factory=list)
     score_spread: float | None = None
 
+    #: Of `displace`, which fills it.
+    last_displacement = None
+
+    def __getstate__(self):
+        # What is remembered is not worth a file, and no difference between models.
+        state = dict(vars(self))
+        state.pop("last_displacement", None)
+        return state
+
     @classmethod
     def fit(cls, probe, selector, *, rows, selector_rows, shift_scale, items=None):
         """Select neurons on the rows they are asked for, and measure on real ones.

@@ -38,43 +38,67 @@ def exposure_step(n, floor, unit):
 
 
 @compiled
-def _best_list(items, gains, prices, discounts, n_kept, best, taken, chosen):
+def _memory(m, k):
+    """Return memory for :func:`_best_list`, of lists of k out of m candidates."""
+    taken = np.empty((m, k + 1), dtype=np.bool_)
+    return np.empty(k + 1), np.empty(k), np.empty(m, dtype=np.int64), taken
+
+
+@compiled
+def _best_list(items, gains, prices, discounts, n_kept, memory, chosen):
     """Write the places of the best list of one user; return how many there are.
 
-    `best` (k + 1,) and `taken` (m, k + 1) are memory. The first `n_kept` of `chosen`
-    are places that stay.
+    The first `n_kept` of `chosen` are places that stay. A candidate is not tried where
+    as many others as there are free slots come before it at no lower prices: in any
+    list that holds it and not all of those, one of them would do at least as well.
     """
+    best, highest, tried, taken = memory
     k = len(discounts)
+    n_free = k - n_kept
     best[n_kept] = 0.0
     for slot in range(n_kept + 1, k + 1):
         best[slot] = -np.inf
-    n_candidates = 0
+    highest[:n_free] = -np.inf
+    n_tried = 0
     for j in range(len(items)):
-        if items[j] < 0:
+        if items[j] < 0 or not n_free:
             break
-        n_candidates = j + 1
-        taken[j, :] = False
+        price, gain = prices[items[j]], gains[j]
+        if price <= highest[n_free - 1]:
+            continue
         kept = False
         for slot in range(n_kept):
             kept = kept or chosen[slot] == j
         if kept:
             continue
-        price, gain = prices[items[j]], gains[j]
+        _insert(highest[:n_free], price)
+        tried[n_tried] = j
         # From the last slot, so that a candidate is taken once.
         for slot in range(k, n_kept, -1):
             value = best[slot - 1] + discounts[slot - 1] * gain + price
+            taken[n_tried, slot] = value > best[slot]
             if value > best[slot]:
                 best[slot] = value
-                taken[j, slot] = True
+        n_tried += 1
     length = k
     while length > n_kept and best[length] == -np.inf:
         length -= 1
     slot = length
-    for j in range(n_candidates - 1, -1, -1):
-        if slot > n_kept and taken[j, slot]:
+    for number in range(n_tried - 1, -1, -1):
+        if slot > n_kept and taken[number, slot]:
             slot -= 1
-            chosen[slot] = j
+            chosen[slot] = tried[number]
     return length
+
+
+@compiled
+def _insert(values, value):
+    """Insert into a descending list; the last one drops out."""
+    place = len(values) - 1
+    while place > 0 and values[place - 1] < value:
+        values[place] = values[place - 1]
+        place -= 1
+    values[place] = value
 
 
 @compiled
@@ -93,12 +117,11 @@ def price_lists(items, gains, prices, discounts, kept, places):
     places : int64 array of shape (n_users, k)
         Written: places in the row of candidates, -1 where there are none left.
     """
-    k, m = len(discounts), items.shape[1]
-    best, taken = np.empty(k + 1), np.empty((m, k + 1), dtype=np.bool_)
+    memory = _memory(items.shape[1], len(discounts))
     for u in range(len(items)):
         n_first = _keep(items[u], kept[u], places[u])
         length = _best_list(
-            items[u], gains[u], prices, discounts, n_first, best, taken, places[u]
+            items[u], gains[u], prices, discounts, n_first, memory, places[u]
         )
         places[u, length:] = -1
 
@@ -136,8 +159,8 @@ def pass_over(
         What exposure value is multiplied by.
     floor, unit : see :func:`exposure_step`
     """
-    k, m = len(discounts), items.shape[1]
-    best, taken = np.empty(k + 1), np.empty((m, k + 1), dtype=np.bool_)
+    k = len(discounts)
+    memory = _memory(items.shape[1], k)
     for i in range(len(prices)):
         prices[i] = scale * exposure_step(counts[i], floor, unit) + tail[i]
     for u in order:
@@ -148,13 +171,22 @@ def pass_over(
                 prices[i] = scale * exposure_step(counts[i], floor, unit) + tail[i]
         n_first = _keep(items[u], kept[u], places[u])
         length = _best_list(
-            items[u], gains[u], prices, discounts, n_first, best, taken, places[u]
+            items[u], gains[u], prices, discounts, n_first, memory, places[u]
         )
         places[u, length:] = -1
         for slot in range(length):
             i = items[u, places[u, slot]]
             counts[i] += 1.0
             prices[i] = scale * exposure_step(counts[i], floor, unit) + tail[i]
+
+
+@compiled
+def _steps(n, floor, unit):
+    """Return the growth of value with each of n slots."""
+    steps = np.empty(n)
+    for held in range(n):
+        steps[held] = exposure_step(float(held), floor, unit)
+    return steps
 
 
 def value_of(items, gains, discounts, places, counts, tail, scale, floor, unit):
@@ -174,7 +206,6 @@ def value_of(items, gains, discounts, places, counts, tail, scale, floor, unit):
     relevance = np.take_along_axis(gains, taken, axis=1) * discounts
     listed = np.take_along_axis(items, taken, axis=1)[held]
     # The value of n slots is the sum of its steps.
-    most = int(counts.max(initial=0))
-    steps = [exposure_step(float(n), floor, unit) for n in range(most)]
+    steps = _steps(int(counts.max(initial=0)), floor, unit)
     exposure = np.concatenate([[0.0], np.cumsum(steps)])[counts.astype(np.int64)]
     return relevance[held].sum() + scale * exposure.sum() + tail[listed].sum()

@@ -54,10 +54,11 @@ class SteeredRecommender(
         with `pre_activations` and `activate` too, neurons are shifted between the two.
         None is ``SparseAutoencoderProbe()``, seeded by `random_state`.
     selector : estimator, default=None
-        Gives `steering_weights_`. None is ``PopularityNeuronSelector("score_omp")`` for
-        ``rule="offset"``, else ``PopularityNeuronSelector()``; a
-        ``ConceptNeuronSelector`` is a knob for a tag, a ``NeuronSubset`` turns chosen
-        neurons, and a ``NeuronUnion`` turns several knobs at once.
+        Gives `steering_weights_`. None is ``PopularityNeuronSelector("score_omp",
+        n_neurons_to_select="all")`` for ``rule="offset"``, else
+        ``PopularityNeuronSelector()``; a ``ConceptNeuronSelector`` is a knob for a tag,
+        a ``NeuronSubset`` turns chosen neurons, and a ``NeuronUnion`` turns several
+        knobs at once.
     rule : str, default=None
         What turning by t (strength times weight, positive upwards) does to a neuron.
         ``"shift"`` adds t deviations to its pre-activation, before ReLU and TopK

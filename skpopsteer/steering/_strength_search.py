@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from skpopsteer._validation import as_array
 from skpopsteer.metrics import get_scorer
 from skpopsteer.metrics.scorers import score_bounds
 
@@ -237,13 +238,14 @@ def make_search(objective, constraint, target, within, strengths, tol):
     if target is not None:
         _check_target(target, goal.constraint)
     if strengths is not None:
-        values = np.asarray(strengths, dtype=np.float64).ravel()
-        if not len(values) or not np.isfinite(values).all():
+        values = as_array("strengths", strengths).ravel()
+        numbers = values.dtype.kind in "biuf"
+        if not len(values) or not numbers or not np.isfinite(values).all():
             raise ValueError(
                 f"`strengths` must hold finite numbers; got {strengths!r}. "
                 "None chooses them."
             )
-        strengths = np.unique(values).tolist()
+        strengths = np.unique(values.astype(np.float64)).tolist()
     return Search(goal, target, within, strengths, tol)
 
 

@@ -92,7 +92,7 @@ def test_bpr_folds_in_by_ridge_at_the_median_length(bpr, regularization):
     penalty = regularization * (V**2).sum() / WIDTH
     stacked = np.vstack([V, np.sqrt(penalty) * np.eye(WIDTH)])
     targets = np.vstack([bpr.X.toarray().T, np.zeros((WIDTH, N_USERS))])
-    U = np.linalg.lstsq(stacked, targets)[0].T
+    U = np.linalg.lstsq(stacked, targets, rcond=None)[0].T
     lengths = np.linalg.norm(host.user_embeddings_, axis=1)
     U *= np.median(lengths) / np.linalg.norm(U, axis=1, keepdims=True)
     np.testing.assert_allclose(host.encode_users(bpr.X), U, rtol=1e-3, atol=1e-4)

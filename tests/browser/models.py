@@ -13,6 +13,12 @@ from skpopsteer import (
     as_recommender,
 )
 from skpopsteer.datasets import make_interactions
+from skpopsteer.inspection import (
+    _explorer_budget,
+    _explorer_catalogue,
+    _explorer_cut,
+    _explorer_steering,
+)
 from skpopsteer.model_selection import hide_interactions
 
 DATA = make_interactions(200, 100, random_state=0)
@@ -51,6 +57,19 @@ def fitted(*, with_bias=False, probe=PROBE, concepts=False, **params):
     )
     features = DATA.item_concepts if concepts else None
     return model.fit(X, item_features=features)
+
+
+def cut_catalogue(patch, n_items, coarse=1.0):
+    """Let a page hold so many items only, whatever they take.
+
+    Of what steers users a quarter of the bytes goes to items that are ruled out one by
+    one, each of which takes `coarse` of what an item takes.
+    """
+    size = 1e12
+    patch.setattr(_explorer_steering, "item_costs", lambda **k: 0.0 * k["seen"] + size)
+    patch.setattr(_explorer_cut, "coarse_costs", lambda _, s: 0.0 * s + coarse * size)
+    patch.setattr(_explorer_budget, "_PAGE", (n_items + 0.5) * size)
+    patch.setattr(_explorer_catalogue, "_FEWEST", 1)
 
 
 def unit_of(model, neuron):

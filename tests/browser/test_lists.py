@@ -1,5 +1,6 @@
 """The lists of the page are those of ``recommend``, in every form of steering."""
 
+import itertools
 import json
 
 import numpy as np
@@ -19,6 +20,7 @@ from skpopsteer.metrics import gini, ndcg, tail_share
 from tests.browser import models
 from tests.browser.conftest import wait
 from tests.browser.models import X, Y, fitted, lists_with_neurons, union
+from tests.hosts import HOSTS
 
 #: Scores this close, as a share of the largest, count as equal: float32 decides them.
 ROUNDING = 1e-5
@@ -88,6 +90,9 @@ FORMS = {
         "side": "item", "rule": "clamp", "user_strength": "profile", "strength": 0.7,
     },
     "items, offset": {"side": "item", "rule": "offset"},
+    "items, offset, by function": {
+        "side": "item", "rule": "offset", "user_strength": Niche(),
+    },
     "as the model chooses": {"side": None, "rule": None},
     "items, offset, by taste, top": {
         "side": "item", "rule": "offset", "keep_top": 2,
@@ -234,40 +239,145 @@ def test_totals_are_those_of_the_metrics(open_page):
     assert totals["tail"] == pytest.approx(share, abs=1e-12)
 
 
-@pytest.mark.parametrize("n_coarse", [10, 100])
-def test_a_catalogue_that_is_cut_says_which_lists_are_exact(
-    n_coarse, open_page, monkeypatch
-):
-    from skpopsteer.inspection import _explorer_catalogue
+#: Catalogues that are cut: form, items in the page, bytes of those that are ruled out.
+CUT = {
+    "user": ("shift, bias of items", 80, 0.1),
+    "user, few ruled out": ("shift, bias of items", 80, 2.0),
+    "user, replaced": ("shift, replaced, bias, top", 80, 0.1),
+    "offset": ("items, offset", 60, 1.0),
+    "offset, by taste, top": ("items, offset, by taste, top", 60, 1.0),
+    "offset, by function": ("items, offset, by function", 60, 1.0),
+    "items, shift": ("items, shift", 60, 1.0),
+    "items, scale, replaced": ("items, scale, replaced", 60, 1.0),
+    "items, standardised": ("items, add, standardised", 60, 1.0),
+    "both": ("both, shift, by taste", 60, 1.0),
+}
 
-    monkeypatch.setattr(_explorer_catalogue, "_MOST_NUMBERS", 8 * 80)
-    monkeypatch.setattr(_explorer_catalogue, "_MOST_COARSE", 8 * n_coarse)
-    model = fitted(with_bias=True)
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_catalogue_that_is_cut_says_which_lists_are_exact(
+    name, open_page, monkeypatch
+):
+    form, n_items, coarse = CUT[name]
+    models.cut_catalogue(monkeypatch, n_items, coarse)
+    model = fitted(**FORMS[form])
     explorer = NeuronExplorer.from_model(model, X, Y, n_users=25, random_state=0)
     steering = explorer.data["steering"]
-    assert len(steering["embedded"]) == 80
-    assert len(steering["rest"]["coarse"]) == min(n_coarse, 20)
+    assert steering["reason"] is None
+    assert len(steering["embedded"]) < n_items + 1
+    page = open_page(explorer.to_html())
+    wait(lambda: page.find_element("id", "checked").text)
+    assert page.find_element("id", "checked").get_attribute("data-wrong") == "0"
+    rows = explorer.data["users"]["rows"]
+    (knob,) = steering["knobs"]
+    steps = [-1.0, -0.35, 0.0, 0.2, 0.5, 1.0]
+    slider = [round(share * knob["limit"] / knob["step"]) for share in steps]
+    shares = []
+    for values in (
+        [place * knob["step"] for place in slider],
+        [(place + 0.4) * knob["step"] for place in slider] + [2.0 * knob["limit"]],
+    ):
+        exacts, rights = [], []
+        for value in values:
+            expected = model.recommend(X, strength=value)[rows]
+            found = lists_of_page(page, {"": value})
+            exact = exact_lists(page, {"": value})
+            scores = scores_at(model, rows, value)
+            wholly = np.flatnonzero(exact)
+            require_same(
+                model, rows[exact], found[exact], expected[exact],
+                lambda user, wholly=wholly, scores=scores: scores(wholly[user]),
+            )  # fmt: skip
+            exacts.append(exact)
+            rights.append((found == expected).all(axis=1))
+        shares.append((np.mean(exacts), np.mean(rights)))
+    # Where a slider can stand it is known which lists are whole.
+    assert shares[0][0] >= shares[0][1] - 0.02
+    assert shares[0][0] > 0.2
+
+
+@pytest.mark.parametrize("name", ["offset", "offset, by function", "user"])
+def test_a_neuron_of_a_cut_catalogue_says_which_lists_are_exact(
+    name, open_page, monkeypatch
+):
+    form, _, coarse = CUT[name]
+    models.cut_catalogue(monkeypatch, 90, coarse)
+    model = fitted(**FORMS[form])
+    explorer = NeuronExplorer.from_model(model, X, Y, n_users=25, random_state=0)
+    assert len(explorer.data["steering"]["embedded"]) < 100
+    page = open_page(explorer.to_html())
+    rows = explorer.data["users"]["rows"]
+    limit = explorer.data["steering"]["neuron_knob"]["limit"]
+    strongest = sorted(explorer.cards, key=lambda card: -card.n_active)[:6]
+    claimed, right = [], []
+    for first, second in itertools.pairwise(strongest):
+        for strength, turned in [
+            (1.0, {first.neuron: limit}),
+            (1.0, {first.neuron: 0.15 * limit}),
+            (1.0, {first.neuron: -0.5 * limit}),
+            (0.4, {first.neuron: 0.6 * limit, second.neuron: -0.3 * limit}),
+            (1.3, {first.neuron: 0.2 * limit, second.neuron: 0.1 * limit}),
+        ]:
+            expected = lists_with_neurons(model, rows, strength, turned)
+            found = lists_of_page(page, {"": strength}, turned)
+            exact = exact_lists(page, {"": strength}, turned)
+            same = (found == expected).all(axis=1)
+            claimed.append(exact)
+            right.append(same)
+            # Ties are decided by float32.
+            assert (exact & ~same).sum() <= 1
+    assert (np.array(claimed) & ~np.array(right)).mean() <= 0.01
+    assert np.mean(right) >= np.mean(claimed) - 0.01
+    assert np.mean(claimed) > 0.1
+
+
+def test_two_knobs_of_a_cut_catalogue(open_page, monkeypatch):
+    models.cut_catalogue(monkeypatch, 85)
+    model = fitted(selector=union(), concepts=True, rule="offset", side="item")
+    explorer = NeuronExplorer.from_model(model, X, Y, n_users=25, random_state=0)
     page = open_page(explorer.to_html())
     rows = explorer.data["users"]["rows"]
     shares = []
-    for strength in (0.0, 0.1, 0.5, 1.0, 3.0, 20.0):
+    for strength in [
+        {"popularity": -0.81, "concept <0>": 0.0},
+        {"popularity": -0.8, "concept <0>": 0.93},
+        {"popularity": 2.4, "concept <0>": -3.5},
+        {"popularity": -6.0, "concept <0>": 5.0},
+    ]:
         expected = model.recommend(X, strength=strength)[rows]
-        found = lists_of_page(page, {"": strength})
-        script = "return neuronExplorer.exact({'': arguments[0]})"
-        exact = np.array(page.execute_script(script, strength))
+        found = lists_of_page(page, strength)
+        exact = exact_lists(page, strength)
         assert (found[exact] == expected[exact]).all()
-        right = (found == expected).all(axis=1)
-        shares.append((exact.mean(), right.mean()))
+        shares.append((exact.mean(), (found == expected).all(axis=1).mean()))
     exact, right = np.transpose(shares)
-    if n_coarse == 100:
-        # Of every item something is known: hardly a right list is doubted.
-        assert exact.sum() > 0.8 * right.sum()
-        assert right[0] > 0.8
-    # Where items are missing, or may be, the page says so.
-    assert exact.min() < 1
-    move_slider(page, [0.0, 0.1, 0.5, 1.0, 3.0, 4.0][int(exact.argmin())])
+    # Between settings that were looked at little is lost; far beyond them all is.
+    assert (exact[:3] > 0.6 * right[:3]).all()
+    assert exact[:3].min() > 0.1
+
+
+def test_marks_stand_at_the_lists_that_may_lack_an_item(open_page, monkeypatch):
+    models.cut_catalogue(monkeypatch, 60)
+    model = fitted(**FORMS["items, offset"])
+    explorer = NeuronExplorer.from_model(model, X, Y, n_users=25, random_state=0)
+    page = open_page(explorer.to_html())
     place = page.find_element("id", "exactness")
-    wait(lambda: "may lack an item" in place.text)
+    marks = "return [...document.querySelectorAll('.doubt')].map((e) => !e.hidden)"
+    states = []
+    for value in (0, -2):
+        open_lists = (~exact_lists(page, {"": value})).tolist()
+        move_slider(page, value)
+        wait(lambda state=open_lists: page.execute_script(marks) == state)
+        assert f"{sum(open_lists)} of 25 lists may lack an item" in place.text
+        states.append(sum(open_lists))
+    assert states[0] != states[1]
+    assert 0 < min(states) < max(states) < 25
+    assert "holds 60 of the items" in page.page_source
+
+
+def exact_lists(page, knobs, neurons=None):
+    script = "return neuronExplorer.exact(...JSON.parse(arguments[0]))"
+    asked = json.dumps([knobs, neurons or {}])
+    return np.array(page.execute_script(script, asked))
 
 
 def move_slider(page, value):
@@ -299,19 +409,19 @@ def test_the_page_checks_itself_by_lists_of_the_model(form, open_page):
 
 
 def test_what_a_page_cannot_do_it_says_and_shows_the_lists_of_the_model(open_page):
-    from skpopsteer.inspection import _explorer_sides
-
-    model = fitted(side="item")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_explorer_sides, "_MOST_PRE", 100)
-        explorer = NeuronExplorer.from_model(model, X, Y, random_state=0)
+    host = HOSTS["mult_vae"]()
+    probe = SparseAutoencoderProbe(32, k=4, max_iter=3, random_state=0)
+    model = SteeredRecommender(
+        host.recommender, rule="shift", probe=probe, random_state=0
+    ).fit(host.X)
+    explorer = NeuronExplorer.from_model(model, host.X, n_users=5, random_state=0)
     page = open_page(explorer.to_html())
-    assert "100 times 48 pre-activations" in page.find_element("id", "reason").text
+    assert "layers of its own" in page.find_element("id", "reason").text
     assert not page.find_element("id", "knob-0").is_enabled()
     assert not page.find_element("css selector", ".card button").is_enabled()
     row = explorer.data["users"]["rows"][0]
     shown = page.find_element("id", "list").get_attribute("data-items")
-    assert shown == " ".join(map(str, model.predict(X)[row]))
+    assert shown == " ".join(map(str, model.predict(host.X)[row]))
 
 
 def test_a_probe_that_decodes_otherwise_is_refused():

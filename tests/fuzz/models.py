@@ -1,5 +1,6 @@
 """Every recommender on one small host, fitted once a process."""
 
+import warnings
 from functools import cache
 
 import numpy as np
@@ -90,4 +91,7 @@ def _takes_tables(name):
 def fitted(name):
     """One instance, fitted on the training rows."""
     model = with_host(name)
-    return model.fit(TRAIN, HELD_OUT)
+    with warnings.catch_warnings():
+        # Twenty users are few for a calibrator, which says so.
+        warnings.filterwarnings("ignore", "`y` must have hits to learn from")
+        return model.fit(TRAIN, HELD_OUT)

@@ -4,15 +4,25 @@ A strategy draws the form and a seed; numpy fills in the numbers, which is fast 
 still shrinks to small shapes. ``good_...`` must be answered, ``bad_...`` refused.
 """
 
+import warnings
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy.sparse import (
+    bsr_array,
+    bsr_matrix,
     coo_array,
     coo_matrix,
     csc_array,
     csc_matrix,
     csr_array,
     csr_matrix,
+    dia_array,
+    dia_matrix,
+    dok_array,
+    dok_matrix,
+    lil_array,
+    lil_matrix,
 )
 
 __all__ = [
@@ -36,12 +46,24 @@ __all__ = [
     "shape_of",
     "shapes",
     "sparse_forms",
+    "strange_forms",
     "vector_forms",
 ]
 
-SPARSE = (csr_array, csr_matrix, csc_array, csc_matrix, coo_array, coo_matrix)
+#: Compressed and coordinates, which are built entry by entry and can be out of order.
+PLAIN = (csr_array, csr_matrix, csc_array, csc_matrix, coo_array, coo_matrix)
+SPARSE = (
+    *PLAIN,
+    *(bsr_array, bsr_matrix, dia_array, dia_matrix),
+    *(lil_array, lil_matrix, dok_array, dok_matrix),
+)
 #: Values of interactions: counts, ratings, times, and the ends of what floats hold.
-VALUES = ("ones", "counts", "ratings", "times", "huge", "tiny")
+VALUES = ("ones", "counts", "ratings", "times", "huge", "tiny", "largest", "subnormal")
+#: Types that numbers of the caller may have, where they hold them.
+DTYPES = (
+    *("float64", "float32", "float16", "longdouble"),
+    *("int64", "int32", "int8", "uint64", "uint8", "bool"),
+)
 #: What is no number, no array and no estimator.
 NONSENSE = (
     None,
@@ -129,10 +151,14 @@ def histories(draw, shape, values=VALUES):
         "times": rng.integers(10**9, 2 * 10**9, shape).astype(float),
         "huge": np.full(shape, 1e30),
         "tiny": np.full(shape, 1e-30),
+        "largest": np.full(shape, 1e300),
+        "subnormal": np.full(shape, 5e-324),
     }[kind]
     held = rng.random(shape) < density
     if shape[0] and draw(st.booleans()):
         held[rng.integers(shape[0])] = False
+    if shape[1] and draw(st.booleans()):
+        held[:, rng.integers(shape[1])] = False
     return np.where(held, numbers, 0.0)
 
 
@@ -146,7 +172,7 @@ def sparse_forms(draw, dense, formats=SPARSE):
     if draw(st.booleans()) and dense.size:
         # Explicit zeros, and entries whose value is stored in two halves.
         n_zeros = int(rng.integers(0, 4))
-        halved = rng.random(len(data)) < 0.5
+        halved = (rng.random(len(data)) < 0.5) & (data / 2 + data / 2 == data)
         data = np.where(halved, data / 2, data)
         rows = np.concatenate(
             [rows, rows[halved], rng.integers(dense.shape[0], size=n_zeros)]
@@ -161,6 +187,8 @@ def sparse_forms(draw, dense, formats=SPARSE):
     matrix = _stored(container, dense.shape, rows, columns, data)
     index_type = draw(st.sampled_from([np.int32, np.int64]))
     _retype(matrix, index_type)
+    if container in PLAIN and draw(st.booleans()):
+        matrix.data = _spread(matrix.data, draw(st.sampled_from([2, -1])))
     if draw(st.booleans()):
         _lock(matrix)
     return matrix
@@ -168,7 +196,9 @@ def sparse_forms(draw, dense, formats=SPARSE):
 
 def _a_dtype_that_holds(draw, data):
     fitting = [np.float64]
-    for dtype in (np.float32, np.int64, np.int32, np.int8, np.uint8, bool):
+    for dtype in DTYPES:
+        if dtype == "float16":  # scipy's matrices know none
+            continue
         with np.errstate(all="ignore"):
             if (data.astype(dtype).astype(np.float64) == data).all():
                 fitting.append(dtype)
@@ -180,6 +210,8 @@ def _stored(container, shape, rows, columns, data):
     """Build a matrix without scipy putting it in order."""
     if container in (coo_array, coo_matrix):
         return container((data, (rows, columns)), shape=shape)
+    if container not in PLAIN:
+        return container(coo_array((data, (rows, columns)), shape=shape))
     major, minor = (rows, columns) if "csr" in container.__name__ else (columns, rows)
     n_major = shape[0] if "csr" in container.__name__ else shape[1]
     order = np.argsort(major, kind="stable")
@@ -188,19 +220,49 @@ def _stored(container, shape, rows, columns, data):
 
 
 def _retype(matrix, index_type):
-    for name in ("indices", "indptr", "row", "col"):
+    for name in ("indices", "indptr", "row", "col", "offsets"):
         if hasattr(matrix, name):
             setattr(matrix, name, getattr(matrix, name).astype(index_type))
 
 
 def _lock(matrix):
-    for name in ("data", "indices", "indptr", "row", "col"):
-        if hasattr(matrix, name):
+    for name in ("data", "indices", "indptr", "row", "col", "offsets"):
+        if isinstance(getattr(matrix, name, None), np.ndarray):
             getattr(matrix, name).flags.writeable = False
 
 
+def _spread(vector, step):
+    """Lay numbers out at every other place of memory, or backwards."""
+    wide = np.zeros(len(vector) * abs(step), dtype=vector.dtype)
+    wide[::step] = vector
+    return wide[::step]
+
+
 @st.composite
-def dense_forms(draw, dense, dtypes=("float64", "float32", "int64", "bool", "uint8")):
+def strange_forms(draw, dense):
+    """The same matrix in a form that may be refused, but not be read otherwise."""
+    kind = draw(
+        st.sampled_from(["object", "text", "bytes", "complex", "matrix", "masked"])
+    )
+    if kind == "text":
+        return dense.astype(str)
+    if kind == "bytes":
+        return dense.astype(str).astype(bytes)
+    if kind == "matrix":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            return np.asmatrix(dense)
+    if kind == "masked":
+        return np.ma.masked_array(dense, mask=False)
+    if kind == "complex":
+        made = draw(st.sampled_from([np.asarray, csr_array, coo_matrix]))
+        return made(dense.astype(complex))
+    array = dense.astype(object)
+    return array.tolist() if draw(st.booleans()) else array
+
+
+@st.composite
+def dense_forms(draw, dense, dtypes=DTYPES):
     """The same matrix as an array of any order, a view, or lists of lists."""
     with np.errstate(all="ignore"):
         fitting = [
@@ -223,7 +285,7 @@ def dense_forms(draw, dense, dtypes=("float64", "float32", "int64", "bool", "uin
     return array.tolist() if form == "lists" and array.size else array
 
 
-def vector_forms(vector, dtypes=("float64", "float32", "int64", "uint8")):
+def vector_forms(vector, dtypes=DTYPES[:-1]):
     """The same vector as an array of any type, a view, or a list."""
     return dense_forms(np.asarray(vector), dtypes)
 
@@ -240,7 +302,7 @@ def good_lists(draw, n_users, n_items, min_columns=1, max_columns=6, padded=True
         row[:n] = rng.permutation(n_items)[:n]
         if draw(st.booleans()):
             rng.shuffle(row)
-    return draw(dense_forms(lists, ("int64", "int32", "int8"))), lists
+    return draw(dense_forms(lists, ("int64", "int32", "int8", "uint64"))), lists
 
 
 @st.composite
@@ -398,12 +460,21 @@ def bad_matrices(draw, shape, allow_dense=True):
         return changed
 
     strange = [with_entry(v) for v in (np.nan, np.inf, -np.inf, -1.0, -5e-324)]
-    strange += [with_entry(1j, complex)]
-    kinds = [csr_array, csr_matrix, csc_array, coo_matrix]
+    strange += [with_entry(1j, complex), with_entry(-1, np.int8)]
+    strange += [with_entry(v, np.float32) for v in (np.nan, np.inf, -1e-45)]
+    # Beyond what float64 holds.
+    strange += [with_entry(np.longdouble("1e4000"), np.longdouble)]
+    kinds = [*SPARSE]
     if allow_dense:
-        kinds += [np.asarray, np.ndarray.tolist]
+        kinds += [np.asarray, np.ndarray.tolist, np.asfortranarray]
     made = draw(st.sampled_from(kinds))(draw(st.sampled_from(strange)))
+    if allow_dense and draw(st.booleans()):
+        made = with_entry(draw(st.sampled_from([np.nan, np.inf, -1])), np.float16)
     others = [
+        *_sparse_of_other_dimensions(good),
+        np.ma.masked_invalid(with_entry(np.nan)),
+        with_entry(np.nan, object),
+        with_entry(-1, object),
         good[0],
         good[np.newaxis],
         np.full(good.shape, "x"),
@@ -418,12 +489,25 @@ def bad_matrices(draw, shape, allow_dense=True):
     return made if draw(st.booleans()) else draw(st.sampled_from(others))
 
 
+def _sparse_of_other_dimensions(good):
+    """Sparse vectors and stacks, where scipy knows such."""
+    made = []
+    for dense in (good[0], good[np.newaxis]):
+        try:
+            made.append(coo_array(dense))
+        except (TypeError, ValueError):
+            continue
+    return [one for one in made if one.ndim != 2]
+
+
 @st.composite
-def good_tables(draw, n_rows, n_columns, dtypes=("float64", "float32")):
+def good_tables(draw, n_rows, n_columns, dtypes=DTYPES[:-1]):
     """Embeddings, well spread or degenerate; and as plain float64."""
     rng = draw(generators())
     kind = draw(
-        st.sampled_from(["normal", "equal", "zero", "one column", "ties", "large"])
+        st.sampled_from(
+            ["normal", "equal", "zero", "one column", "ties", "large", "subnormal"]
+        )
     )
     table = {
         "normal": rng.normal(size=(n_rows, n_columns)),
@@ -432,6 +516,7 @@ def good_tables(draw, n_rows, n_columns, dtypes=("float64", "float32")):
         "one column": np.eye(1, n_columns) * rng.normal(size=(n_rows, 1)),
         "ties": rng.integers(-1, 2, (n_rows, n_columns)).astype(float),
         "large": 1e6 * rng.normal(size=(n_rows, n_columns)),
+        "subnormal": 1e-45 * rng.integers(0, 3, (n_rows, n_columns)),
     }[kind].astype(np.float32)
     table = table.astype(np.float64)
     return draw(dense_forms(table, dtypes)), table
@@ -453,6 +538,8 @@ def bad_tables(draw, n_rows, n_columns):
                 with_entry(np.nan),
                 with_entry(np.inf),
                 with_entry(1e300),
+                with_entry(np.nan).astype(np.float16),
+                with_entry(np.inf).astype(np.longdouble),
                 good[0],
                 good[np.newaxis],
                 good[:0],

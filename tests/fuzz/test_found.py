@@ -1,19 +1,46 @@
 """What the tests of this folder found, one test a fault, named after what was wrong."""
 
+import warnings
+from functools import cache
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.decomposition import TruncatedSVD
+from sklearn.preprocessing import FunctionTransformer
 
-from skpopsteer._validation import check_item_lists
+from skpopsteer import persistence
+from skpopsteer._validation import check_item_features, check_item_lists
 from skpopsteer.adapters import (
     ArrayRecommender,
     DecompositionRecommender,
     ImplicitRecommender,
     LayerOutput,
+    TorchRecommender,
     as_recommender,
     rows_to_sequences,
 )
+from skpopsteer.datasets import (
+    fetch_lastfm,
+    fetch_movielens,
+    interactions_from_frame,
+    load_movielens,
+    recommendations_to_frame,
+    split_events,
+)
+from skpopsteer.inspection import (
+    EffectSizeDisplay,
+    ExposureDisplay,
+    PopularityLiftDisplay,
+    ReliabilityDisplay,
+    TradeOffDisplay,
+    compare,
+    explain_prices,
+)
+from skpopsteer.inspection._attribute_shares import check_attributes
+from skpopsteer.inspection._compare_levels import check_levels
+from skpopsteer.inspection._explorer import _user_names
 from skpopsteer.metrics import (
     RankingFrame,
     average_popularity,
@@ -52,6 +79,7 @@ from skpopsteer.popularity import (
 )
 from skpopsteer.rerankers import (
     MaxMinExposureReranker,
+    MMRReranker,
     PopularityPenaltyReranker,
     TailQuotaReranker,
 )
@@ -59,6 +87,8 @@ from skpopsteer.steering import (
     GradientPopularityAdjuster,
     GradientRecorder,
     RelevanceCalibrator,
+    SlotPricingRecommender,
+    SteeredRecommender,
     TunedSteeringCV,
     steering_path,
 )
@@ -72,6 +102,7 @@ from skpopsteer.topk import (
 )
 from tests.fuzz.calls import answer, refusal
 from tests.fuzz.models import HELD_OUT, RERANKERS, SHAPE, TRAIN, fitted, table_host
+from tests.instances import small_probe
 
 X = csr_array(np.array([[1.0, 0, 1], [0, 1, 0]]))
 RAGGED = [[1], [1, 2]]
@@ -563,7 +594,7 @@ def test_names_of_concepts_that_are_no_list(names):
         # Letters are names, as many as there are.
         assert len(answer(map_concepts, np.eye(2), np.eye(2), names)) == 2
     else:
-        assert "`feature_names`" in refusal(map_concepts, np.eye(2), np.eye(2), names)
+        assert "`names`" in refusal(map_concepts, np.eye(2), np.eye(2), names)
 
 
 def test_concept_that_cannot_be_compared():
@@ -576,3 +607,436 @@ def test_neurons_without_dimensions_or_end():
     assert "`neurons`" in refusal(NeuronSubset({0: 10**400}).fit, np.eye(2))
     union = NeuronUnion([("a", NeuronSubset([0]))], strengths={"a": 10**400})
     assert "`strengths`" in refusal(union.fit, np.eye(2), [1, -1])
+
+
+# -- types and forms of numbers
+
+
+def test_numbers_beyond_float64_passed_for_finite():
+    X = np.ones(SHAPE, dtype=np.longdouble)
+    assert answer(item_popularity, X).dtype == np.int64
+    assert answer(hide_interactions, X, random_state=0)[0].dtype == np.float64
+    X[0, 0] = np.longdouble("1e4000")
+    if np.isinf(X[0, 0]):
+        pytest.skip("longdouble is no longer than double here")
+    for kind in (np.asarray, csr_array):
+        assert "`X`" in refusal(hide_interactions, kind(X))
+        assert "`X`" in refusal(table_host().recommend, kind(X))
+        assert "`y`" in refusal(recall, csr_array(X), np.zeros((SHAPE[0], 1), int))
+
+
+def test_features_of_half_precision():
+    features, _ = answer(check_item_features, np.eye(3, dtype=np.float16), 3)
+    assert features.dtype == np.float64
+    assert features.toarray().tolist() == np.eye(3).tolist()
+
+
+# -- displays and tables
+
+
+@pytest.mark.parametrize("odd", [-1, 1.5, "2", None, True, np.array(2)])
+def test_numbers_of_things_to_show_were_slices(odd):
+    display = EffectSizeDisplay([0.5, -1.0])
+    line = refusal(display.plot, _ax(), n_labels=odd)
+    assert "`n_labels`" in line
+    model, probe = _priced()
+    for name in ("n_examples", "n_shown"):
+        assert f"`{name}`" in refusal(explain_prices, model, probe, **{name: odd})
+
+
+@pytest.mark.parametrize("odd", ["text", RAGGED, 1j, ["a"], [np.inf], None, {}])
+def test_effect_sizes_that_are_no_numbers(odd):
+    assert "`scores`" in refusal(EffectSizeDisplay, odd)
+
+
+@pytest.mark.parametrize("odd", [RAGGED, "text", [0, 1], {}])
+def test_masks_of_neurons_that_are_none(odd):
+    assert "`selected`" in refusal(EffectSizeDisplay, [1.0, 2.0], selected=odd)
+    assert "`silent`" in refusal(EffectSizeDisplay, [1.0, 2.0], silent=odd)
+
+
+@pytest.mark.parametrize(
+    "odd", [5, "ab", np.array("ab"), {"a": "b"}, {2: "a"}, {True: "a"}, {0.5: "a"}]
+)
+def test_labels_of_neurons_that_are_none(odd):
+    assert "`labels`" in refusal(EffectSizeDisplay, [1.0, 2.0], labels=odd)
+
+
+@pytest.mark.parametrize("odd", [5, None, object(), object, np.eye(2)])
+def test_prices_told_by_what_is_no_autoencoder(odd):
+    model, _ = _priced()
+    assert "`probe`" in refusal(explain_prices, model, odd)
+
+
+def test_prices_told_by_neurons_that_are_the_same_for_all_items():
+    model, _ = _priced()
+    silent = FunctionTransformer(lambda V: np.zeros((len(V), 3)))
+    assert "same for all" in refusal(explain_prices, model, silent)
+    short = FunctionTransformer(lambda V: np.eye(2, 3))
+    assert "`probe`" in refusal(explain_prices, model, short)
+
+
+@pytest.mark.parametrize("odd", [5, np.array(5), object(), RAGGED])
+def test_names_of_items_that_are_no_list(odd):
+    model, probe = _priced()
+    assert "`item_names`" in refusal(explain_prices, model, probe, item_names=odd)
+
+
+@pytest.mark.parametrize("display", [ExposureDisplay, PopularityLiftDisplay])
+def test_displays_of_ragged_lists(display):
+    line = refusal(display.from_predictions, X, {"a": RAGGED}, ax=_ax(2))
+    assert "`recommendations`" in line
+
+
+@pytest.mark.parametrize("odd", ["mass", 5, PopularityGroups, [1, -1, -1]])
+def test_rules_of_head_and_tail_that_are_none(odd):
+    lists = [[1], [0]]
+    for display in (ExposureDisplay, PopularityLiftDisplay):
+        line = refusal(display.from_predictions, X, lists, groups=odd, ax=_ax(2))
+        assert "`groups`" in line
+    line = refusal(compare, {"host": table_host()}, TRAIN, HELD_OUT, groups=odd)
+    assert "`groups`" in line
+
+
+def test_comparison_of_what_does_not_recommend():
+    assert "`models`" in refusal(compare, {"a": 1}, TRAIN, HELD_OUT)
+
+
+@pytest.mark.parametrize("odd", ["a", ["a"], None, RAGGED, {0, 1}])
+def test_curve_of_strengths_that_are_no_numbers(odd):
+    model = fitted("12-PopularityPenaltyReranker")
+    make = TradeOffDisplay.from_estimator
+    line = refusal(make, model, TRAIN, HELD_OUT, strengths=odd, ax=_ax())
+    assert "`strengths`" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        ("mark", np.array([])),
+        ("mark", [0.0]),
+        ("baselines", b"bytes"),
+        ("baselines", np.eye(2)),
+        ("reference", RAGGED),
+        ("n_boot", 10**30),
+    ],
+)
+def test_arguments_of_a_curve_that_cannot_be_compared(name, odd):
+    model = fitted("12-PopularityPenaltyReranker")
+    arguments = {"strengths": [0.0], "n_boot": 2, "ax": _ax(), name: odd}
+    make = TradeOffDisplay.from_estimator
+    assert f"`{name}`" in refusal(make, model, TRAIN, HELD_OUT, **arguments)
+
+
+def test_lists_of_a_curve_without_rows():
+    make = TradeOffDisplay.from_predictions
+    line = refusal(make, TRAIN, HELD_OUT, {0.0: 5}, n_boot=0, ax=_ax())
+    assert "`recommendations`" in line
+
+
+@pytest.mark.parametrize("odd", [np.array("a"), True, [True], np.array([]), int])
+def test_levels_that_are_no_shares(odd):
+    models = {"penalty": (fitted("12-PopularityPenaltyReranker"), [0.0])}
+    line = refusal(compare, models, TRAIN, HELD_OUT, levels=odd)
+    assert "`levels`" in line
+
+
+def test_level_without_dimensions_was_iterated():
+    assert check_levels(np.array(0.9)) == (0.9,)
+
+
+def test_attributes_that_have_no_items():
+    assert "`item_features`" in refusal(check_attributes, {"a": 1}, 2)
+    assert "`attributes`" in refusal(check_attributes, {"a": RAGGED}, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda odd: ExposureDisplay(
+            odd, item_popularity=[1, 2], item_groups=[1, -1]), "exposures"),
+        (lambda odd: ExposureDisplay(
+            {"a": [1, 2]}, item_popularity=odd, item_groups=[1, -1]),
+            "item_popularity"),
+        (lambda odd: ExposureDisplay(
+            {"a": [1, 2]}, item_popularity=[1, 2], item_groups=odd), "item_groups"),
+        (lambda odd: PopularityLiftDisplay(odd, groups=["a"], n_users=[1]), "lifts"),
+        (lambda odd: PopularityLiftDisplay(
+            {"a": [0.0]}, groups=["a"], n_users=odd), "n_users"),
+        (lambda odd: PopularityLiftDisplay(
+            {"a": [0.0]}, groups=["a"], n_users=[1], intervals=odd), "intervals"),
+        (lambda odd: ReliabilityDisplay(odd, [0.1], [1]), "predicted"),
+        (lambda odd: ReliabilityDisplay([0.1], odd, [1]), "observed"),
+        (lambda odd: ReliabilityDisplay([0.1], [0.1], odd), "count"),
+        (lambda odd: TradeOffDisplay(odd, x_metric="a", y_metric="b"), "curves"),
+        (lambda odd: TradeOffDisplay(
+            {"a": odd}, x_metric="a", y_metric="b"), "curves"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("odd", ["text", 5, RAGGED, {"b": 1}, [np.inf], object()])
+def test_displays_of_numbers_that_are_none(make, name, odd):
+    assert f"`{name}`" in refusal(make, odd)
+
+
+def test_scorer_drew_users_of_any_number():
+    scorer, lists = get_scorer("coverage@1"), np.zeros((SHAPE[0], 1), int)
+    for n_boot in (-1, 1.5, "2", 10**30):
+        line = refusal(
+            scorer.bootstrap_lists, table_host(), TRAIN, None, lists, n_boot=n_boot
+        )
+        assert "`n_boot`" in line
+    for odd in (5, RAGGED, "text"):
+        line = refusal(scorer.score_lists, table_host(), TRAIN, None, odd)
+        assert "`recommendations`" in line
+
+
+# -- files, frames and names
+
+
+EVENTS = {"user": [1, 1, 2], "item": [1, 2, 1], "time": [1, 2, 3]}
+
+
+@pytest.mark.parametrize("odd", ["0.2", None, [0.2], np.array([0.2]), 1j, np.nan])
+def test_shares_of_events_that_are_no_numbers(odd):
+    frame = pytest.importorskip("pandas").DataFrame(EVENTS)
+    assert "`test_size`" in refusal(split_events, frame, test_size=odd)
+
+
+@pytest.mark.parametrize("odd", [10**400, np.nan, True, "2020", [2], np.array([2])])
+def test_moments_that_are_no_numbers(odd):
+    frame = pytest.importorskip("pandas").DataFrame(EVENTS)
+    assert "`cutoff`" in refusal(split_events, frame, cutoff=odd)
+
+
+@pytest.mark.parametrize(
+    "odd", ["no date", "NaT", np.datetime64("NaT"), np.inf, 5, [0], "2020-02-31"]
+)
+def test_moments_that_are_no_dates(odd):
+    pandas = pytest.importorskip("pandas")
+    times = pandas.to_datetime(["2020-01-01", "2020-01-02", "2020-01-03"])
+    frame = pandas.DataFrame(EVENTS | {"time": times})
+    assert "`cutoff`" in refusal(split_events, frame, cutoff=odd)
+
+
+@pytest.mark.parametrize("odd", [np.array(["user", "a"]), 0, ["user"], RAGGED, {}])
+def test_names_of_columns_that_are_none(odd):
+    frame = pytest.importorskip("pandas").DataFrame(EVENTS)
+    assert "`user`" in refusal(interactions_from_frame, frame, user=odd)
+    assert "`duplicates`" in refusal(interactions_from_frame, frame, duplicates=odd)
+
+
+@pytest.mark.parametrize(
+    "odd", [RAGGED, [{}, {}], [1.5, 2.5], [None, 1], [1, "a"], np.array([[1, 2]])]
+)
+def test_known_ids_that_are_none(odd):
+    frame = pytest.importorskip("pandas").DataFrame(EVENTS)
+    if isinstance(odd, list) and odd == [1, "a"]:
+        odd = np.array(odd, dtype=object)
+    assert "`user_ids`" in refusal(interactions_from_frame, frame, user_ids=odd)
+
+
+def test_frame_of_lists_that_are_ragged_or_beyond():
+    make = recommendations_to_frame
+    assert "`ids`" in refusal(make, RAGGED)
+    assert "`ids`" in refusal(make, np.array([[2**64 - 1]], np.uint64))
+    for name in ("scores", "user_ids", "item_ids", "item_titles"):
+        assert f"`{name}`" in refusal(make, [[0], [1]], **{name: RAGGED})
+    assert "`scores`" in refusal(make, [[0]], [["a"]])
+
+
+@pytest.mark.parametrize("odd", [0, False, [], np.array([]), b"home", "", "a\0b"])
+def test_homes_of_data_that_are_no_paths(odd):
+    for fetch in (fetch_lastfm, fetch_movielens):
+        line = refusal(fetch, data_home=odd, download_if_missing=False)
+        assert "`data_home`" in line
+
+
+def test_home_of_a_user_nobody_knows():
+    home = "~nobody-of-this-name/data"
+    assert "`data_home`" in refusal(fetch_lastfm, data_home=home)
+
+
+@pytest.mark.parametrize("odd", [np.array(["1m", "10m"]), [], None, ["1m"]])
+def test_sets_that_cannot_be_looked_up(odd):
+    assert "`name`" in refusal(fetch_movielens, odd, download_if_missing=False)
+
+
+@pytest.mark.parametrize("odd", [b"folder", 5, "a\0b", np.array(["a"])])
+def test_folders_that_are_no_paths(odd):
+    assert "`folder`" in refusal(load_movielens, odd)
+
+
+@pytest.mark.parametrize("odd", [5, None, "a\0b", b"model", [], {}])
+def test_files_of_models_that_are_no_paths(odd, tmp_path):
+    pytest.importorskip("skops")
+    assert "`file`" in refusal(persistence.save, PopularityNeuronSelector(), odd)
+    assert "`file`" in refusal(persistence.load, odd)
+
+
+def test_files_of_models_that_are_folders_or_none(tmp_path):
+    pytest.importorskip("skops")
+    assert "`file`" in refusal(persistence.save, PopularityNeuronSelector(), tmp_path)
+    assert "`file`" in refusal(persistence.load, tmp_path)
+    assert "`file`" in refusal(persistence.load, tmp_path / "none")
+
+
+# -- autoencoders
+
+
+@pytest.mark.parametrize(
+    "odd", [5, None, "ab", [(0, "a")], {True: "a"}, {0.0: "a"}, {"0": "a"}, {0: 1}]
+)
+def test_meanings_of_neurons_that_are_none(odd):
+    probe = small_probe().fit(np.eye(4, 3))
+    assert "`labels`" in refusal(probe.label_neurons, odd)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        print,
+        lambda: None,
+        dict,
+        np.array(3.0),
+        5,
+        "one.npy",
+        [RAGGED],
+        [np.eye(2), np.full((1, 2), "a")],
+        [np.eye(2), np.eye(3)],
+        [np.full((1, 2), np.nan)],
+        [],
+        [np.empty((0, 2))],
+        iter([np.eye(2)]),
+    ],
+)
+def test_blocks_that_are_none(odd):
+    assert "`blocks`" in refusal(small_probe().fit_blocks, odd)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4junk", b"\x93NUMPY", b"junk", b"{"])
+def test_block_of_a_broken_file(content, tmp_path):
+    file = tmp_path / "block.npy"
+    np.save(file, np.eye(2))
+    if content == b"{":
+        # A header that does not parse.
+        content = file.read_bytes().replace(b"}", b"{")
+    file.write_bytes(content)
+    assert "`blocks`" in refusal(small_probe().fit_blocks, [file])
+
+
+# -- hosts at their ends
+
+
+def test_decomposition_of_nothing_spoke_of_a_starting_vector():
+    from sklearn.decomposition import PCA
+
+    host = DecompositionRecommender(PCA(2))
+    assert "`X`" in refusal(host.fit, csr_array((3, 3)))
+
+
+@pytest.mark.parametrize("weight", [1e300, 1e-300])
+def test_squares_of_weights_were_no_floats(weight):
+    # Rows that are folded in get the length that trained embeddings have.
+    host = ArrayRecommender(np.eye(3, 2), np.eye(4, 2))
+    U = answer(host.encode_users, csr_array(weight * np.eye(3, 4)))
+    assert np.isfinite(U).all()
+    assert np.linalg.norm(U[0]) > 0.1
+    plain = ArrayRecommender(None, np.eye(4, 2))
+    if weight > 1:
+        assert "`X`" in refusal(plain.encode_users, csr_array(weight * np.eye(3, 4)))
+
+
+def test_squares_of_embeddings_were_no_floats():
+    rng = np.random.default_rng(0)
+    users, items = rng.normal(size=(20, 3)), rng.normal(size=(15, 3))
+    lists = []
+    for scale in (1.0, 2.0**90):
+        host = as_recommender((users, scale * items))
+        model = MMRReranker(host, similarity="embedding", pool_size=8).fit(TRAIN)
+        ids = np.arange(SHAPE[0])
+        lists.append(answer(model.recommend, TRAIN, 5, user_ids=ids))
+    np.testing.assert_array_equal(*lists)
+
+
+def test_layer_in_the_place_of_a_table():
+    import torch
+
+    module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 3))
+    wanted = {"encoder": LayerOutput("0"), "item_embeddings": "1.weight"}
+    host = TorchRecommender(module, **(wanted | {"item_embeddings": "1"}))
+    assert "`item_embeddings`" in refusal(as_recommender, host)
+    host = as_recommender(TorchRecommender(module, **(wanted | {"encoder": "1"})))
+    assert "`encoder`" in refusal(host.recommend, np.eye(2, 3))
+
+
+# -- steering far
+
+
+@pytest.mark.parametrize("strength", [-64, -1e6, 64, 1e6])
+def test_factors_of_both_sides_overflowed(strength):
+    model = SteeredRecommender(
+        table_host(),
+        rule="scale",
+        side="both",
+        probe=small_probe(),
+        random_state=0,
+    ).fit(TRAIN)
+    _, scores = answer(
+        model.recommend,
+        TRAIN,
+        strength=strength,
+        return_scores=True,
+        exclude_seen=False,
+    )
+    assert np.isfinite(scores).all()
+
+
+def test_lists_of_a_steered_model_longer_than_memory():
+    model = SteeredRecommender(
+        table_host(),
+        rule="shift",
+        probe=small_probe(),
+        n_recommendations=10**30,
+        random_state=0,
+    )
+    answer(model.fit, TRAIN, HELD_OUT)
+    assert "`n_recommendations`" in refusal(model.predict, TRAIN)
+
+
+@pytest.mark.parametrize("odd", [RAGGED, ["a"], [None], [[]], [np.nan]])
+def test_strengths_of_a_search_that_are_no_numbers(odd):
+    penalty = PopularityPenaltyReranker(table_host())
+    tuned = TunedSteeringCV(penalty, target=0.5, strengths=odd, cv=2, random_state=0)
+    assert "`strengths`" in refusal(tuned.fit, TRAIN, HELD_OUT)
+
+
+def test_calibrator_of_few_users_said_nothing():
+    rng = np.random.default_rng(0)
+    X = (rng.random((120, 15)) < 0.3).astype(float)
+    y = np.where(X > 0, 0.0, rng.random(X.shape) < 0.3)
+    y[:, 0] = X[:, 0] == 0
+    X, y = csr_array(X), csr_array(y)
+    host = as_recommender((rng.normal(size=(120, 4)), rng.normal(size=(15, 4))))
+    for kind in (RelevanceCalibrator, SlotPricingRecommender):
+        model = kind(host, random_state=0)
+        with pytest.warns(UserWarning, match="100 users at least; got those of 3"):
+            model.fit(X[:40], y[:40])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.fit(X, y)
+
+
+def _ax(n_axes=1):
+    return Figure().subplots(1, n_axes)
+
+
+@cache
+def _priced():
+    name = next(name for name in RERANKERS if name.endswith("SlotPricingRecommender"))
+    return fitted(name), small_probe().fit(table_host().item_embeddings_)
+
+
+@pytest.mark.parametrize("odd", [1.5, True, np.zeros((2, 2))])
+def test_names_of_users_that_were_no_list_were_iterated(odd):
+    line = refusal(_user_names, odd, None, 2)
+    assert line.startswith("`user_names` must be a list of names; got")

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 
 from skpopsteer import persistence
 from tests.fuzz.budget import examples
-from tests.fuzz.calls import answer, refusal
+from tests.fuzz.calls import answer, attempt, refusal
 from tests.fuzz.covering import covers
 from tests.fuzz.models import RERANKERS, TRAIN, fitted
 from tests.fuzz.strategies import nonsense
@@ -44,6 +44,13 @@ def test_models_come_back(name, folder, data):
     part = folder / "part"
     part.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     refusal(persistence.load, part)
+    # One whose bytes changed somewhere, as on a bad disk.
+    changed = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 5))):
+        place = data.draw(st.integers(0, len(whole) - 1))
+        changed[place] = data.draw(st.integers(0, 255))
+    part.write_bytes(changed)
+    attempt(persistence.load, part)
 
 
 @examples(20, times_longer=20)
@@ -54,3 +61,8 @@ def test_other_files_and_models_are_refused(odd, junk, folder):
     refusal(persistence.save, odd, folder / "never")
     refusal(persistence.save, fitted(NAMES[0]), folder / "no such folder" / "model")
     assert not (folder / "never").exists()
+    if not isinstance(odd, str):
+        refusal(persistence.save, fitted(NAMES[0]), odd)
+    refusal(persistence.save, fitted(NAMES[0]), folder)
+    for file in (odd, folder, folder / "no such file", "a\0b"):
+        refusal(persistence.load, file)

@@ -33,6 +33,7 @@ from tests.fuzz.strategies import (
     shape_of,
     shapes,
     sparse_forms,
+    strange_forms,
 )
 
 NAMES = sorted(RECOMMENDERS)
@@ -235,6 +236,37 @@ def test_bad_arguments_are_refused(name, drawn, odd, data):
         attempt(model.recommend, **arguments)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@examples(6, times_longer=20)
+@given(n_users=st.integers(1, 5), data=st.data())
+def test_strange_rows_are_read_as_they_are_or_refused(name, n_users, data):
+    model = fitted(name)
+    dense = data.draw(histories((n_users, N_ITEMS), ("ones", "counts", "ratings")))
+    strange = data.draw(strange_forms(dense))
+    for method in ("recommend", "predict", "transform", "decision_function"):
+        # Some have none, and some raise on being asked for it.
+        if isinstance(getattr(type(model), method, None), property | type(None)):
+            continue
+        result = attempt(getattr(model, method), strange)
+        if not isinstance(result, Refusal):
+            assert_array_equal(result, getattr(model, method)(dense))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@examples(2, times_longer=20)
+@given(data=st.data())
+def test_strange_rows_are_fitted_as_they_are_or_refused(name, data):
+    dense = TRAIN.toarray()
+    for X, y in (
+        (data.draw(strange_forms(dense)), HELD_OUT),
+        (TRAIN, data.draw(strange_forms(HELD_OUT.toarray()))),
+    ):
+        model = with_host(name)
+        if not isinstance(attempt(model.fit, X, y), Refusal):
+            wanted = fitted(name).recommend(TRAIN)
+            assert_array_equal(answer(model.recommend, TRAIN), wanted)
+
+
 @examples(60)
 @given(drawn=rows(), data=st.data())
 def test_users_are_looked_up(drawn, data):
@@ -260,14 +292,20 @@ def test_users_are_looked_up(drawn, data):
 def test_fit_on_any_rows(name, shape, data):
     """One user, one item, nothing but equals, nothing at all."""
     dense = data.draw(histories(shape))
-    X = data.draw(sparse_forms(dense))
+    X = data.draw(st.one_of(sparse_forms(dense), dense_forms(dense)))
     y = csr_array(np.where(dense > 0, 0, data.draw(histories(shape, ("ones",)))))
     model = with_host(name)
     if name in RERANKERS:
         rng = data.draw(generators())
         tables = rng.normal(size=(shape[0], 2)), rng.normal(size=(shape[1], 2))
-        if data.draw(st.booleans()):
+        kind = data.draw(st.sampled_from(["normal", "equal", "subnormal", "huge"]))
+        if kind == "equal":
             tables = np.ones_like(tables[0]), np.ones_like(tables[1])
+        elif kind != "normal":
+            # Scores are then subnormal, or huge, in float32.
+            scales = {"subnormal": (1e-42, 1.0), "huge": (1.0, 1e30)}[kind]
+            tables = [s * table for s, table in zip(scales, tables, strict=True)]
+            tables = tuple(table.astype(np.float32) for table in tables)
         from skpopsteer.adapters import as_recommender
 
         if "ItemBias" not in name:
@@ -294,4 +332,6 @@ def test_fit_refuses_bad_rows(name, odd, data):
     refusal(model.fit, data.draw(bad_matrices(SHAPE)), HELD_OUT)
     if len(shape_of(odd)) != 2 or shape_of(odd)[1] == 0:
         refusal(model.fit, odd, HELD_OUT)
+    for empty in (csr_array((3, 0)), np.zeros((3, 0)), csr_array((0, N_ITEMS))):
+        refusal(with_host(name).fit, empty, empty)
     refusal(with_host(name).recommend, TRAIN)

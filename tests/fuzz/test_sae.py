@@ -59,19 +59,11 @@ def test_probe(
     np.testing.assert_array_equal(again.decoder_weights_, probe.decoder_weights_)
 
 
-def _within_float32(table):
-    # scikit-learn warns of the overflow before it refuses the infinity.
-    return (
-        not (isinstance(table, np.ndarray) and table.dtype == float)
-        or not (np.abs(table) > 1e38).any()
-    )
-
-
 @examples(30, times_longer=40)
 @given(odd=nonsense(), data=st.data())
 def test_probe_refuses(odd, data):
     probe = small_probe().fit(np.eye(9, 3))
-    strange = data.draw(bad_tables(9, 3).filter(_within_float32))
+    strange = data.draw(bad_tables(9, 3))
     for table in (odd, strange):
         # Text that reads as numbers is what scikit-learn converts.
         for method in (

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 from scipy.sparse import csr_array
-from sklearn.decomposition import TruncatedSVD
 
 from skpopsteer import (
+    ArrayRecommender,
     ConceptNeuronSelector,
     NeuronUnion,
     PopularityNeuronSelector,
@@ -26,9 +26,18 @@ from skpopsteer import (
     as_recommender,
 )
 from skpopsteer.datasets import make_interactions
-from skpopsteer.inspection import _explorer_activity, _explorer_catalogue
+from skpopsteer.inspection import (
+    _explorer_activity,
+    _explorer_budget,
+    _explorer_catalogue,
+    _explorer_cut,
+    _explorer_settings,
+)
 from skpopsteer.inspection._explorer import NeuronExplorer
 from skpopsteer.inspection._explorer_activity import find_tops, measure_activity
+from skpopsteer.inspection._explorer_catalogue import Near
+from skpopsteer.inspection._explorer_rest import OffsetNeurons, ceilings_of
+from skpopsteer.inspection._explorer_settings import anchors_of
 from skpopsteer.steering import TunedSteeringCV
 from tests.hosts import HOSTS
 
@@ -382,40 +391,205 @@ def test_a_host_with_layers_is_shown_but_not_turned():
     assert embedded(explorer.to_html())["steering"]["reason"]
 
 
-def test_steered_items_must_all_fit(host, split, monkeypatch):
-    probe = SparseAutoencoderProbe(32, k=4, max_iter=3, random_state=0)
-    reasons = {}
-    for rule in ("scale", "offset"):
-        model = SteeredRecommender(
-            host, probe=probe, side="item", rule=rule, random_state=0
-        ).fit(split[0])
-        for limit in (99, 100):
-            for name in ("_MOST_NUMBERS", "_MOST_NUMBERS_OFFSET"):
-                monkeypatch.setattr(_explorer_catalogue, name, 8 * limit)
-            explorer = NeuronExplorer.from_model(model, split[0], n_users=3)
-            reasons[rule, limit] = explorer.data["steering"]["reason"]
-    for rule in ("scale", "offset"):
-        assert "needs all 100 of them" in reasons[rule, 99]
-        assert reasons[rule, 100] is None
+#: Forms of steering: parameters of the model.
+FORMS = {
+    "as the model chooses": {},
+    "shift": {"rule": "shift"},
+    "shift of items": {"rule": "shift", "side": "item"},
+    "scale of items": {"rule": "scale", "side": "item"},
+    "both": {"rule": "scale", "side": "both"},
+}
 
 
-def test_a_page_of_the_usual_size_is_below_5_mb():
-    data = make_interactions(400, 3_700, random_state=0)
-    host = as_recommender(TruncatedSVD(64, random_state=0).fit(data.X))
-    probe = SparseAutoencoderProbe(1024, k=32, max_iter=1, random_state=0)
-    model = SteeredRecommender(host, rule="shift", probe=probe, random_state=0)
-    model.fit(data.X)
-    titles = [
-        f"A title of a film as long as they are, nearly ({i})" for i in range(3_700)
+@pytest.fixture(scope="module")
+def films():
+    """More items than fit a page, with titles as long as those of films."""
+    rng = np.random.default_rng(0)
+    n_items = 9_724
+    popularity = 1 / np.arange(1, n_items + 1) ** 0.7
+    rows = [
+        np.unique(rng.choice(n_items, 40, p=popularity / popularity.sum()))
+        for _ in range(300)
     ]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    X = csr_array(
+        (np.ones(indptr[-1]), np.concatenate(rows), indptr), shape=(300, n_items)
+    )
+    V = rng.normal(size=(n_items, 64)) * popularity[:, None] ** 0.1
+    host = as_recommender(ArrayRecommender(rng.normal(size=(300, 64)), V))
+    titles = [f"Film {item}, titled as films are (1999)" for item in range(n_items)]
+    return host, X, titles
+
+
+def fitted_to(films, **params):
+    host, X, _ = films
+    probe = SparseAutoencoderProbe(1024, k=32, max_iter=1, random_state=0)
+    model = SteeredRecommender(host, probe=probe, random_state=0, **params)
+    return model.fit(X, user_ids=np.arange(len(X.indptr) - 1))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_below_5_mb_and_can_be_turned(form, films, monkeypatch):
+    if form not in ("as the model chooses", "shift"):
+        # Each setting of the knob moves all items: a few show the bytes as well.
+        monkeypatch.setattr(_explorer_settings, "_COARSE_STEPS", 2)
+        monkeypatch.setattr(_explorer_catalogue, "_FEW_NEURONS", 1)
+    _, X, titles = films
+    model = fitted_to(films, **FORMS[form])
+    ids = np.arange(X.shape[0])
     explorer = NeuronExplorer.from_model(
-        model, data.X, item_titles=titles, random_state=0,
-        item_features=data.item_concepts,
-    )  # fmt: skip
+        model, X, user_ids=ids, item_titles=titles, random_state=0
+    )
     steering = explorer.data["steering"]
-    assert steering["item_embeddings"].shape == (3_700, 64)
-    assert steering["user"]["pre"].shape == (50, 1024)
-    assert len(explorer.to_html().encode()) < 5_000_000
+    assert steering["reason"] is None
+    n_held = len(steering["embedded"])
+    assert n_held < X.shape[1]
+    # Room is left for sections. What is held uses the rest, unless a move of the knob
+    # would take too long.
+    size = len(explorer.to_html().encode())
+    assert size < 4_400_000
+    assert size > 3_900_000 or steering["item"]["codes"]
+    assert n_held > (400 if form == "shift of items" else 1_800)
+    # Of every list at the settings of the knob it is known whether it is whole.
+    own = explorer.data["users"]["own_lists"]
+    rest = steering["rest"]
+    assert rest["whole"].shape == (len(rest["anchors"]), 50)
+    is_whole = np.isin(own, steering["embedded"]).all(axis=1)
+    np.testing.assert_array_equal(rest["whole"][0], is_whole)
+    # Of items that are shifted few fit, and these users have nothing in common.
+    assert rest["whole"].mean() > (0 if form == "shift of items" else 0.99)
+
+
+def test_the_size_does_not_grow_with_titles_and_names(films):
+    _, X, titles = films
+    model = fitted_to(films, rule="shift")
+    sizes = []
+    for length in (1, 40):
+        explorer = NeuronExplorer.from_model(
+            model, X, user_ids=np.arange(X.shape[0]), random_state=0,
+            item_titles=[title * length for title in titles],
+            user_names=[f"somebody {row} " * length for row in range(X.shape[0])],
+        )  # fmt: skip
+        html = explorer.to_html()
+        sizes.append(len(html.encode()))
+        assert "\N{HORIZONTAL ELLIPSIS}" in html or length == 1
+    assert max(sizes) < 4_400_000
+    # The cards themselves keep the whole name.
+    assert len(explorer.cards[0].top_items[0].name) > 1_000
+
+
+def test_all_items_are_held_where_they_fit(films, monkeypatch):
+    _, X, titles = films
+    model = fitted_to(films)
+    monkeypatch.setattr(_explorer_budget, "_PAGE", 20_000_000)
+    explorer = NeuronExplorer.from_model(
+        model, X, user_ids=np.arange(X.shape[0]), item_titles=titles, random_state=0
+    )
+    steering = explorer.data["steering"]
+    assert steering["rest"] is None
+    assert len(steering["embedded"]) == X.shape[1]
+    # Scores of 50 users are fewer numbers than embeddings of 64.
+    host, rows = films[0], explorer.data["users"]["rows"]
+    scores = host.decode(host.encode_users(X[rows], rows))
+    np.testing.assert_array_equal(steering["item_scores"], scores)
+    assert "item_embeddings" not in steering
+
+
+def test_items_that_take_a_move_too_long_are_not_held(steered, split, monkeypatch):
+    most = 40 * 50 * steered.recommender_.item_embeddings_.shape[1]
+    for module in (_explorer_cut, _explorer_catalogue):
+        monkeypatch.setattr(module, "MOST_PRODUCTS", most)
+    monkeypatch.setattr(_explorer_catalogue, "_FEWEST", 10)
+    explorer = NeuronExplorer.from_model(steered, *split, random_state=0)
+    steering = explorer.data["steering"]
+    assert len(steering["embedded"]) == 40
+    assert steering["rest"] is not None
+
+
+def test_what_an_item_takes_is_what_it_is_reckoned_to(films, monkeypatch):
+    """The bytes of a page are as reckoned, within what is kept in reserve."""
+    _, X, titles = films
+    model = fitted_to(films)
+    sizes = {}
+    for room in (3_000_000, 4_000_000):
+        monkeypatch.setattr(_explorer_budget, "_PAGE", room)
+        monkeypatch.setattr(_explorer_budget, "_SECTIONS", 0)
+        explorer = NeuronExplorer.from_model(
+            model, X, user_ids=np.arange(X.shape[0]), item_titles=titles, random_state=0
+        )
+        sizes[room] = len(explorer.to_html().encode())
+        assert 0.95 * room < sizes[room] <= room
+
+
+def test_settings_of_a_knob_are_all_places_of_its_slider():
+    knob = {"key": "", "value": 0.37, "limit": 1.48, "step": 0.02}
+    anchors = anchors_of([knob], lattice=True)[:, 0]
+    assert anchors[0] == 0.37
+    assert set(np.round(np.arange(-74, 75) * 0.02, 10)) <= set(np.round(anchors, 10))
+    # Lists that the page checks itself by are known, too.
+    assert {0.0, -0.74, 0.37, 1.48} <= set(anchors)
+    assert len(set(anchors)) == len(anchors)
+    two = [knob | {"key": "a"}, knob | {"key": "b", "value": -0.5}]
+    slices = anchors_of(two, lattice=False)
+    assert slices[0].tolist() == [0.37, -0.5]
+    moved = (slices != slices[0]).sum(axis=1)
+    assert (moved[8:] <= 1).all()
+    lattice = anchors_of(two, lattice=True)
+    assert len(lattice) > 17 * 17
+    assert [-1.48, 1.48] in lattice.tolist()
+
+
+def test_ceilings_are_those_of_the_first_item_that_is_not_held():
+    near = Near(
+        places=np.zeros(5), counts=np.zeros(5),
+        ids=np.array([[[3, 1, 0]], [[1, 3, -1]], [[1, 3, 2]]]),
+        scores=np.array([[[9.0, 8, 7]], [[6.0, 5, -np.inf]], [[4.0, 3, 2]]]),
+    )  # fmt: skip
+    is_held = np.array([False, True, True, True, False])
+    # The first misses item 0; the second has no more items; the third lists only held
+    # ones, so that the last of them bounds what may come.
+    ceilings, is_whole = ceilings_of(near, is_held, 3)
+    np.testing.assert_array_equal(ceilings[:, 0], [7, -np.inf, 2])
+    np.testing.assert_array_equal(is_whole[:, 0], [False, True, True])
+    assert ceilings_of(near, is_held, 2)[1].all()
+
+
+def test_neurons_of_items_bound_what_is_not_held():
+    rng = np.random.default_rng(0)
+    n_users, n_items, n_neurons = 6, 300, 12
+    codes = csr_array(
+        rng.random((n_items, n_neurons)) * (rng.random((n_items, 12)) < 0.2)
+    )
+    scores = rng.normal(size=(n_users, n_items))
+    scores[0, :50] = -np.inf
+    factors, units = rng.normal(size=n_users), rng.random(n_neurons)
+    neurons = OffsetNeurons(scores, codes, units, factors, limit=4.0)
+    is_held = rng.random(n_items) < 0.6
+    ceilings = scores[:, ~is_held].max(axis=1)
+    found = neurons.describe(is_held, ceilings)
+    dense = codes.toarray()
+    best = np.sort(scores, axis=1)[:, ::-1][:, :5]
+    needed = np.zeros(n_items, dtype=bool)
+    for place, turn in enumerate(found["turns"]):
+        for neuron in range(n_neurons):
+            added = factors[:, None] * units[neuron] * turn * dense[:, neuron]
+            now = scores + added
+            bound = (
+                ceilings
+                + found["excess"][place, neuron] * found["steps"][place, neuron]
+            )
+            highest = now[:, ~is_held].max(axis=1)
+            assert (highest <= bound + 1e-6).all()
+            # Above it by a step of the byte at the most, or by nothing at all.
+            step = found["steps"][place, neuron]
+            assert (bound <= np.maximum(highest, ceilings) + step + 1e-6).all()
+            for user in np.flatnonzero(factors > 0):
+                listed = np.argsort(-now[user])[:5]
+                fires = dense[listed, neuron] > 0
+                needed[listed[fires & np.isfinite(now[user, listed])]] = True
+    assert (needed <= neurons.needed(best)).all()
+    np.testing.assert_allclose(found["high"], dense[~is_held].max(axis=0), rtol=1e-6)
+    assert (found["low"] == 0).all()
 
 
 def test_saved_whole_or_not_at_all(explorer, tmp_path, monkeypatch):

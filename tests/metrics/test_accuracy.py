@@ -33,7 +33,7 @@ HELD_OUT = csr_array(
 def random_case():
     rng = np.random.default_rng(0)
     scores = rng.random((60, 25))
-    y = random_array((60, 25), density=0.15, rng=rng, format="csr")
+    y = random_array((60, 25), density=0.15, random_state=rng, format="csr")
     return scores, np.argsort(-scores, axis=1), y
 
 

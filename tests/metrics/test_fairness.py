@@ -13,8 +13,8 @@ LISTS = np.array([[1, 2], [0, 4]])
 @pytest.fixture
 def random_case():
     rng = np.random.default_rng(3)
-    X = random_array((40, 30), density=0.2, rng=rng, format="csr")
-    y = random_array((40, 30), density=0.3, rng=rng, format="csr")
+    X = random_array((40, 30), density=0.2, random_state=rng, format="csr")
+    y = random_array((40, 30), density=0.3, random_state=rng, format="csr")
     lists = np.argsort(rng.random((40, 30)), axis=1)[:, :8]
     lists[rng.random(40) < 0.3, 5:] = -1
     return X, y, lists, rng.integers(-1, 2, size=30)

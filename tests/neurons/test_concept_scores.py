@@ -481,7 +481,7 @@ def test_the_map_becomes_a_frame(small_map, backend, library):
         ),
         (
             lambda Z, T: map_concepts(Z, T, ["a"]),
-            r"`feature_names` must hold one name per concept \(5\); got 1",
+            r"`names` must hold one name per concept \(5\); got 1",
         ),
         (
             lambda Z, T: map_concepts(Z, T, score_func="output_precision"),

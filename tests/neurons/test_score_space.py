@@ -169,6 +169,47 @@ def test_the_criterion_says_how_many(profiles, factors, target):
     assert fit("score_omp", factors, target).get_support().sum() == best
 
 
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_all_neurons_are_one_least_squares_fit(name):
+    rng = np.random.default_rng(7)
+    profiles = rng.normal(size=(30, 200)) * rng.uniform(0.1, 5, size=(30, 1))
+    target = rng.normal(size=200)
+    direct = LinearRegression().fit(profiles.T, target)
+    selector = fit(name, profiles, target, n_neurons_to_select="all")
+    assert_allclose(selector.steering_weights_, direct.coef_, rtol=1e-8)
+    assert selector.target_r2_ == pytest.approx(direct.score(profiles.T, target))
+    # What does not pass is not all.
+    some = fit(name, profiles, target, n_neurons_to_select="all", threshold=0.05)
+    passes = np.abs(some.scores_) >= 0.05
+    assert 0 < passes.sum() < 30
+    assert_array_equal(some.get_support(), passes)
+    direct = LinearRegression().fit(profiles[passes].T, target)
+    assert_allclose(some.steering_weights_[passes], direct.coef_, rtol=1e-8)
+
+
+def test_of_many_fits_of_all_neurons_the_shortest_is_taken(profiles, factors, target):
+    centred = (profiles - profiles.mean(axis=1, keepdims=True)).T
+    norms = np.linalg.norm(centred, axis=0)
+    shortest = np.linalg.lstsq(centred / norms, target, rcond=1e-6)[0] / norms
+    selector = fit("score_omp", factors, target, n_neurons_to_select="all")
+    assert_allclose(selector.steering_weights_, shortest, rtol=1e-4)
+    assert selector.get_support().all()
+    # Nothing to regress on is nothing to turn.
+    flat, items = np.ones((3, 200)), np.arange(200)
+    flat = fit("score_omp", flat, items, n_neurons_to_select="all")
+    assert not flat.get_support().any()
+
+
+def test_all_is_no_limit_on_effect_sizes():
+    rng = np.random.default_rng(8)
+    Z, y = np.abs(rng.normal(size=(40, 6))), np.repeat([1, -1], 20)
+    weights = [
+        PopularityNeuronSelector(n_neurons_to_select=n).fit(Z, y).steering_weights_
+        for n in ("all", None)
+    ]
+    assert_array_equal(*weights)
+
+
 @pytest.mark.parametrize("first", [1, 2, 5])
 def test_the_number_does_not_depend_on_where_the_search_starts(
     factors, target, first, monkeypatch

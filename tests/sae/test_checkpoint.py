@@ -287,15 +287,18 @@ for epoch in itertools.count(int(sys.argv[3])):
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")
 def test_a_process_killed_while_saving_leaves_a_whole_file_or_none(path):
     checkpoint, rng = Checkpoint(path), np.random.default_rng(0)
-    n_killed, unfinished, epoch = 25, 0, -1
-    for _ in range(n_killed):
+    unfinished, epoch = 0, -1
+    for n_killed in range(200):
+        if n_killed >= 25 and unfinished >= 6 and epoch >= 5:
+            break
         arguments = [_checkpoint.__file__, str(path), str(epoch + 1)]
         with subprocess.Popen(
             [sys.executable, "-c", SAVE_FOR_EVER, *arguments], stdout=subprocess.PIPE
         ) as process:
             process.stdout.readline()
             with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(timeout=0.05 * rng.random())
+                # A busy machine gets more time, in the end.
+                process.wait(timeout=(0.05 + 0.002 * n_killed) * rng.random())
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
         state = checkpoint.load("f")
@@ -307,7 +310,7 @@ def test_a_process_killed_while_saving_leaves_a_whole_file_or_none(path):
                 np.testing.assert_array_equal(weights, np.full(200_000, float(epoch)))
         unfinished += len(os.listdir(path.parent)) > path.exists()
     # It was cut off in the middle of a file, too, and got ahead nevertheless.
-    assert unfinished >= n_killed / 4
+    assert unfinished >= 6
     assert epoch >= 5
     checkpoint.remove()
     assert os.listdir(path.parent) == []

@@ -1,5 +1,7 @@
 """Scores that lose what the neurons of the items tell of popularity."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.decomposition import TruncatedSVD
@@ -187,7 +189,9 @@ def test_what_nothing_is_said_of_becomes_offsets(host, data):
     assert (model.side_, model.rule_) == ("item", "offset")
     assert model.selector_ is model.item_selector_
     assert model.selector_.score_func == "score_omp"
-    same = steer(host, data.X, strength=1.0)
+    assert model.selector_.n_neurons_to_select == "all"
+    every = PopularityNeuronSelector("score_omp", n_neurons_to_select="all")
+    same = steer(host, data.X, every, strength=1.0)
     assert np.array_equal(model.predict(data.X), same.predict(data.X))
     # The papers' form is one parameter away, and what is set later counts.
     shift = SteeredRecommender(host, probe=PROBE, rule="shift").fit(data.X)
@@ -203,3 +207,47 @@ def test_what_nothing_is_said_of_becomes_offsets(host, data):
 def test_only_items_have_offsets(host, data, side):
     with pytest.raises(ValueError, match=r"^`side` must be 'item' with rule='offset'"):
         steer(host, data.X, side=side).predict(data.X)
+
+
+FORMS = [{}, {"rule": "shift", "selector": PopularityNeuronSelector()}]
+
+
+def vectors(data):
+    rng = np.random.default_rng(0)
+    n_users, n_items = data.X.shape
+    U = rng.standard_normal((n_users, 12), dtype=np.float32)
+    return U, rng.standard_normal((n_items, 12), dtype=np.float32)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_items_are_displaced_once_for_calls_that_are_alike(form, data):
+    host = as_recommender(vectors(data))
+    model = steer(host, data.X, user_ids=np.arange(400), **form)
+    size = len(pickle.dumps(model))
+    first = model._turn(None)[1]
+    assert model._turn(None)[1] is first
+    assert model._turn(STRENGTH)[1] is first
+    assert not np.array_equal(model._turn(0.3)[1], first)
+    np.testing.assert_array_equal(model._turn(None)[1], first)
+    # What is remembered goes into no file.
+    assert len(pickle.dumps(model)) == size
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_host_that_goes_on_training_is_noticed(form, data):
+    U, V = vectors(data)
+    host, ids = as_recommender((U, V)), np.arange(400)
+    model = steer(host, data.X, user_ids=ids, **form)
+    before = model.decision_function(data.X, ids)
+    # In place, as a training loop does it: two items swap their embeddings.
+    V[[2, 5]] = V[[5, 2]]
+    assert not np.array_equal(model.decision_function(data.X, ids), before)
+    again = model.with_host(as_recommender((U, V)))
+    np.testing.assert_array_equal(
+        model.decision_function(data.X, ids), again.decision_function(data.X, ids)
+    )
+    # And of the model itself nothing is left over.
+    fresh = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(
+        model.decision_function(data.X, ids), fresh.decision_function(data.X, ids)
+    )

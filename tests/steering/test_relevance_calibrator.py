@@ -93,6 +93,31 @@ def test_features_of_the_host_keep_its_order(host, data):
     assert model.brier_score_ < model.brier_reference_
 
 
+def test_features_of_the_item_tell_the_tail_apart(host, data):
+    X, y = data
+    model = RelevanceCalibrator(host, features="item", pool_size=60, random_state=0)
+    pools, _ = model.fit(X, y)._fit_pools(X, y, None)
+    # Six columns: r, z, n, nr, p and w of the formula.
+    assert [one.coef_.shape for one in model.estimators_] == [(1, 6)] * 5
+    columns = COLUMNS["item"]
+    assert columns == (0, 1, 2, 11, 3, 16)
+    F = model._features.of(pools[0])[..., columns]
+    odds = np.mean([F @ one.coef_[0] + one.intercept_ for one in model.estimators_], 0)
+    expected = 1 / (1 + np.exp(-odds - model._log_rate)) * (pools[0].items >= 0)
+    found = model.predict_relevance(X)[1][: len(expected)]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+    own, lists = host.recommend(X), model.recommend(X)
+    assert not np.array_equal(lists, own)
+
+
+def test_a_new_item_has_the_score_that_is_usual(host, data):
+    model = RelevanceCalibrator(host, features="item", pool_size=60, random_state=0)
+    features = model.fit(*data)._features
+    for old, new in zip(features.usual, features.with_new_items(2).usual, strict=True):
+        np.testing.assert_array_equal(new[:-2], old)
+        np.testing.assert_allclose(new[-2:], old.mean(), rtol=1e-6)
+
+
 def test_the_score_may_be_a_logit(model, data):
     other = clone(model).set_params(output="logit").fit(*data)
     ids, logits = other.recommend(data[0], return_scores=True)
@@ -113,8 +138,11 @@ def test_the_features_are_those_of_the_formula(model, data):
     z = (scores - scores.mean()) / scores.std()
     items = drawn.items[2]
     U = model.recommender_.encode_users(X)
-    s = np.log((U @ model.recommender_.item_embeddings_.T).std(axis=0))
+    S = (U @ model.recommender_.item_embeddings_.T).astype(float)
+    s = np.log(S.std(axis=0))
     s = (s - s.mean()) / s.std()
+    w = (scores - S.mean(axis=0)[items]) / S.std(axis=0)[items]
+    w = (w - w.mean()) / w.std()
     lengths = np.log(np.diff(X.indptr))
     n = (lengths[2] - lengths.mean()) / lengths.std()
     taste = np.array([popularity[X[[u]].indices].mean() for u in range(X.shape[0])])
@@ -123,7 +151,7 @@ def test_the_features_are_those_of_the_formula(model, data):
     one = np.ones(60)
     expected = np.column_stack(
         [r, z, n * one, p, s, t * one, r * p, z * p, z * s, t * p, n * p, n * r,
-         s * t, z * z, p * p, r * r]
+         s * t, z * z, p * p, r * r, w]
     )  # fmt: skip
     np.testing.assert_allclose(F[2], expected, rtol=2e-3, atol=2e-3)
 

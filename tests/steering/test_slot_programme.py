@@ -53,6 +53,37 @@ def test_the_best_list_is_that_of_brute_force(n_kept):
         assert tuple(chosen[:n_kept]) == kept
 
 
+@pytest.mark.parametrize("n_kept", [0, 2])
+@pytest.mark.parametrize("levels", [1, 3, 50])
+def test_candidates_that_are_not_tried_would_not_have_been_taken(n_kept, levels):
+    market, n_items = random_market(7, m=25, k=4, n_kept=n_kept, short=True)
+    rng = np.random.default_rng(2)
+    # Few prices: many candidates cost the same, as items that nobody lists do.
+    prices = rng.random(levels)[rng.integers(0, levels, n_items)] * 0.2
+    places = market.at_prices(prices)
+    for u, chosen in enumerate(places):
+        listed = plain_best_list(
+            market.items[u], market.gains[u], prices, market.discounts,
+            [place for place in market.kept[u] if place >= 0],
+        )  # fmt: skip
+        assert chosen[chosen >= 0].tolist() == listed
+
+
+def plain_best_list(items, gains, prices, discounts, kept):
+    """Take candidates in order, every one of them, into a table of best lists."""
+    lists = {len(kept): (0.0, list(kept))}
+    for j, item in enumerate(items):
+        if item < 0 or j in kept:
+            continue
+        for slot in range(len(discounts), len(kept), -1):
+            if slot - 1 in lists:
+                value, listed = lists[slot - 1]
+                value = value + discounts[slot - 1] * gains[j] + prices[item]
+                if slot not in lists or value > lists[slot][0]:
+                    lists[slot] = value, [*listed, j]
+    return lists[max(lists)][1]
+
+
 def test_without_prices_lists_are_the_most_relevant_items_in_order():
     market, n_items = random_market(2)
     places = market.at_prices(np.zeros(n_items))

@@ -2,6 +2,7 @@
 
 import { TopK } from "./topk.js";
 import { pushOf } from "./knobs.js";
+import { Rest } from "./rest.js";
 import { Rows, offsetsOf } from "./sides.js";
 
 /** Share of a score that rounding to float32 may make: what counts as a tie. */
@@ -48,14 +49,9 @@ export class Engine {
 
   prepare(itemCount) {
     const { steering } = this;
-    this.U = Float64Array.from(steering.user_embeddings);
-    this.V = Float64Array.from(steering.item_embeddings);
     this.ids = steering.embedded;
     this.m = this.ids.length;
-    this.width = this.V.length / this.m;
-    this.norms = Float64Array.from({ length: this.m }, (_, i) =>
-      Math.sqrt(dot(this.V, i * this.width, this.V, i * this.width, this.width))
-    );
+    if (!steering.item_scores) this.prepareEmbeddings();
     this.placeOf = new Int32Array(itemCount).fill(-1);
     this.ids.forEach((id, place) => { this.placeOf[id] = place; });
     this.seen = this.seenMasks();
@@ -65,7 +61,17 @@ export class Engine {
       side && rule !== "offset" ? new Rows(side, table, rule, reconstruction) : null;
     this.userRows = rowsOf(steering.user, steering.user_embeddings);
     this.itemRows = rowsOf(steering.item, steering.item_embeddings);
+    this.rest = steering.rest && new Rest(steering, this.nUsers);
     this.last = null;
+  }
+
+  prepareEmbeddings() {
+    this.U = Float64Array.from(this.steering.user_embeddings);
+    this.V = Float64Array.from(this.steering.item_embeddings);
+    this.width = this.V.length / this.m;
+    this.norms = Float64Array.from({ length: this.m }, (_, i) =>
+      Math.sqrt(dot(this.V, i * this.width, this.V, i * this.width, this.width))
+    );
   }
 
   seenMasks() {
@@ -73,8 +79,7 @@ export class Engine {
     const masks = new Uint8Array(this.nUsers * this.m);
     for (let user = 0; user < this.nUsers; user++) {
       for (let i = indptr[user]; i < indptr[user + 1]; i++) {
-        const place = items[i] < 0 ? -1 : this.placeOf[items[i]];
-        if (place >= 0) masks[user * this.m + place] = 1;
+        masks[user * this.m + this.placeOf[items[i]]] = 1;
       }
     }
     return masks;
@@ -82,7 +87,8 @@ export class Engine {
 
   baseScores() {
     const { m, width } = this;
-    const bias = this.steering.item_bias;
+    const { item_bias: bias, item_scores: scores } = this.steering;
+    if (scores) return Float64Array.from(scores);
     const base = new Float64Array(this.nUsers * m);
     for (let user = 0; user < this.nUsers; user++) {
       for (let i = 0; i < m; i++) {
@@ -117,6 +123,8 @@ export class Engine {
       gaps: tops.map((top) => this.gapOf(top)),
       tops,
       moved,
+      knobs,
+      neurons,
     };
   }
 
@@ -211,17 +219,21 @@ export class Engine {
   }
 
   /** For every list of a run, whether no item outside of the page can belong in it. */
-  exactness({ tops, moved }) {
-    const { rest } = this.steering;
+  exactness({ tops, moved, knobs, neurons }) {
+    if (this.rest === null) return tops.map(() => true);
+    const ceilings = this.rest.ceilingsAt(knobs, neurons);
     return tops.map((top, user) => {
-      if (rest === null) return true;
+      if (ceilings[user] === -Infinity) return true;
       if (top.length < this.k) return false;
       // Scores of the model are rounded: a little below counts as reached.
       const last = top.scores[this.k - 1];
       const lowest = last - ROUNDING * Math.abs(last);
+      if (ceilings[user] < lowest) return true;
+      const { coarse } = this.rest;
+      if (coarse === null) return false;
       const U = (moved ?? this.U).subarray(user * this.width, (user + 1) * this.width);
-      return this.groupsStayBelow(rest, lowest, user, U) &&
-        this.coarseStayBelow(rest, lowest, user, U);
+      return this.groupsStayBelow(coarse, lowest, user, U) &&
+        this.coarseStayBelow(coarse, lowest, user, U);
     });
   }
 

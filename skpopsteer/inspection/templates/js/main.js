@@ -58,13 +58,14 @@ function checkItself() {
 if (engine.works) setTimeout(checkItself, 50);
 
 // For the console, and for tests.
+const picked = (neurons) =>
+  new Map(Object.entries(neurons).map(([n, value]) => [Number(n), value]));
 window.neuronExplorer = {
   lists: (knobs, neurons = {}) => {
-    const picked = new Map(Object.entries(neurons).map(([n, value]) => [Number(n), value]));
-    const { lists } = engine.run(knobs, picked);
+    const { lists } = engine.run(knobs, picked(neurons));
     return lists.map((list) => list.map((id) => (id < 0 ? -1 : data.items.positions[id])));
   },
-  exact: (knobs) => engine.exactness(engine.run(knobs)),
+  exact: (knobs, neurons = {}) => engine.exactness(engine.run(knobs, picked(neurons))),
   totals: () => results.now,
   timing,
 };

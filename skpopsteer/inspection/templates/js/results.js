@@ -61,10 +61,13 @@ export class Results {
         },
       });
       const words = hidden("");
+      const doubt = el("span", { class: "doubt", hidden: true,
+        title: "may lack an item that is not in the page" }, mute("?"), hidden(" may lack an item"));
       const label = el("label", { class: "user" }, input,
-        el("span", { class: "user-name", title: name }, name), count, words, bar);
+        el("span", { class: "user-name", title: name }, name),
+        el("span", {}, doubt, count), words, bar);
       this.users.append(label);
-      return { count, words, bar: bar.firstChild };
+      return { count, words, doubt, bar: bar.firstChild };
     });
   }
 
@@ -92,7 +95,7 @@ export class Results {
     this.now = now;
     this.showUsers();
     this.showUser();
-    this.exactness.textContent = "";
+    this.showExactness([]);
   }
 
   showUsers() {
@@ -148,7 +151,7 @@ export class Results {
 
   wordsOf(user, rows, left) {
     const { users } = this.data;
-    const seen = users.seen.indptr[user + 1] - users.seen.indptr[user];
+    const seen = users.n_seen[user];
     const entered = rows.filter(({ was }) => was < 0).length;
     const moved = rows.filter((row) => row.moved).length;
     const change = entered || left.length || moved
@@ -171,11 +174,13 @@ export class Results {
       move);
   }
 
+  /** Say which lists may lack an item; of none where nothing is known yet. */
   showExactness(exact) {
+    this.counts.forEach(({ doubt }, user) => { doubt.hidden = exact[user] ?? true; });
     const open = exact.filter((one) => !one).length;
     this.exactness.textContent = open
       ? `At this setting ${open} of ${plural(exact.length, "list")} may lack an item that ` +
-        "is not in the page. Turn less far, or use model.recommend."
+        "is not in the page; a question mark says which. Ask model.recommend."
       : "";
   }
 

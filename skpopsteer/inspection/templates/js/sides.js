@@ -56,6 +56,7 @@ export class Rows {
     const scale = side.row_scale;
     // Then a change of the code is no change of the row by itself.
     this.decodesWhole = this.replaces || (scale !== null && scale.kind !== "length");
+    this.active = [];
     if (side.decoder) this.width = side.decoder.length / side.n_neurons;
   }
 
@@ -67,11 +68,13 @@ export class Rows {
     if (!moves && !this.replaces) return null;
     const moved = new Float32Array(this.embeddings.length);
     const common = this.side.codes ? this.commonOf(push) : null;
+    // As float32, which it is where nothing multiplies it.
+    const turned = (row) =>
+      factors === null ? push : push.map((p) => round(p * factors[row]));
     for (let row = 0; row * this.width < moved.length; row++) {
-      const factor = factors === null ? 1 : factors[row];
       const own = this.side.codes
         ? this.moveSparse(row, push, common)
-        : this.moveDense(row, moves ? push.map((p) => round(p * factor)) : null);
+        : this.moveDense(row, moves ? turned(row) : null);
       moved.set(own, row * this.width);
     }
     return moved;
@@ -81,28 +84,41 @@ export class Rows {
     return this.embeddings.subarray(row * this.width, (row + 1) * this.width);
   }
 
+  preOf(row) {
+    const n = this.side.n_neurons;
+    return this.side.pre.subarray(row * n, (row + 1) * n);
+  }
+
+  activated(row, pre) {
+    const { correction } = this.side;
+    const active = new Float64Array(pre.length);
+    activate(this.side, pre, active);
+    const start = row * pre.length;
+    if (correction) for (let i = 0; i < pre.length; i++) active[i] += correction[start + i];
+    return active;
+  }
+
+  /** What fires in a row while nothing is turned: worked out once. */
+  activeOf(row) {
+    this.active[row] ??= this.activated(row, this.preOf(row));
+    return this.active[row];
+  }
+
   /** A row whose pre-activations are known: any rule. */
   moveDense(row, push) {
     const { side, rule } = this;
     const n = side.n_neurons;
-    const pre = side.pre.subarray(row * n, (row + 1) * n);
-    const before = new Float64Array(n);
-    activate(side, pre, before);
-    let after = before.slice();
-    const correction = side.correction
-      ? side.correction.subarray(row * n, (row + 1) * n)
-      : null;
-    if (correction) for (let i = 0; i < n; i++) before[i] += correction[i];
-    if (push === null) {
-      after = before;
-    } else if (rule === "shift") {
-      const shifted = pre.map((value, i) => value + round(push[i] * side.scales[i]));
-      activate(side, shifted, after);
-      if (correction) for (let i = 0; i < n; i++) after[i] += correction[i];
+    const before = this.activeOf(row);
+    let after = before;
+    if (push === null) return this.finish(row, this.decodeDense(before, after));
+    if (rule === "shift") {
+      const shifted = this.preOf(row).map((p, i) => p + round(push[i] * side.scales[i]));
+      after = this.activated(row, shifted);
     } else if (rule === "interpolate") {
       after = interpolate(before, push);
     } else {
       const turn = RULES[rule];
+      after = new Float64Array(n);
       for (let i = 0; i < n; i++) {
         after[i] = turn(before[i], push[i], side.scales[i], side.peaks[i]);
       }

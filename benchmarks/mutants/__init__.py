@@ -1,0 +1,1 @@
+"""Mutation testing: copies of the repository, mutants, and the tables."""
