@@ -1,5 +1,6 @@
 """Spans of rows, through whatever pool of workers joblib has been given."""
 
+import itertools
 import pickle
 import uuid
 
@@ -87,57 +88,71 @@ def over_parts(call, context, parts):
         return [call(context, *part) for part in parts]
     backend, _ = get_active_backend()
     if getattr(backend, "supports_sharedmem", False):
-        return joblib.Parallel()(joblib.delayed(call)(context, *part) for part in parts)
-    return _over_processes(call, context, parts)
-
-
-def _over_processes(call, context, parts):
-    # Hosts hold functions of notebooks, which plain pickle refuses.
-    whole = joblib.wrap_non_picklable_objects((call, context), keep_wrapper=False)
-    # An array is what every backend ships well: loky maps it, dask scatters it.
-    parcel = np.frombuffer(pickle.dumps(whole, protocol=5), dtype=np.uint8)
-    key = uuid.uuid4().hex
+        n_rounds, attempt, common = 1, _attempt, (call, context)
+    else:
+        n_rounds, attempt, common = _ROUNDS, _attempt_parcel, _parcel(call, context)
     results: dict = {}
-    for n_round in range(_ROUNDS):
-        missing = [i for i in range(len(parts)) if i not in results]
-        tasks = (joblib.delayed(_attempt)(key, parcel, i, parts[i]) for i in missing)
-        try:
-            answers = joblib.Parallel(return_as="generator_unordered")(tasks)
-            # Nothing comes of a task that was cancelled with its worker.
-            for answer in filter(None, answers):
-                number, result, error = answer
-                if error is not None:
-                    raise _Raised(error)
-                results[number] = result
-        except _Raised as raised:
-            raise raised.error from None
-        except Exception:
-            # `call` raises nothing in a worker: it was the worker that failed.
-            if n_round == _ROUNDS - 1:
-                raise
+    for _ in range(n_rounds):
+        lost = _hand_out(attempt, common, parts, results)
         if len(results) == len(parts):
             return [results[i] for i in range(len(parts))]
-    raise RuntimeError(
+    raise lost or RuntimeError(
         f"the backend of joblib must give a result for each of {len(parts)} tasks; got "
-        f"{len(results)} in {_ROUNDS} rounds. Look at the logs of its workers."
+        f"{len(results)} in {n_rounds} rounds. Look at the logs of its workers."
     )
 
 
-class _Raised(Exception):
-    """Carries what a task raised past the handler of lost workers."""
+def _parcel(call, context):
+    """Return what many parts need as workers unpack it, and a key to know it by."""
+    # Hosts hold functions of notebooks, which plain pickle refuses.
+    whole = joblib.wrap_non_picklable_objects((call, context), keep_wrapper=False)
+    # An array is what every backend ships well: loky maps it, dask scatters it.
+    return uuid.uuid4().hex, np.frombuffer(pickle.dumps(whole, protocol=5), np.uint8)
 
-    def __init__(self, error):
-        super().__init__(str(error))
-        self.error = error
 
+def _hand_out(attempt, common, parts, results):
+    """Hand out the tasks that have no result yet, and raise what one of them raised.
 
-def _attempt(key, parcel, number, part):
-    """Run one span in a worker; return its number, its result and its error."""
+    Returns what the backend raised, or None: tasks that were lost with their worker can
+    be handed out again.
+    """
+    missing = [i for i in range(len(parts)) if i not in results]
+    errors: dict = {}
+    lost = None
+    # After an error no more tasks are handed out, and those that run come to their end:
+    # a worker that is stopped on its way may leave half a file behind.
+    numbers = itertools.takewhile(lambda _: not errors, missing)
+    tasks = (joblib.delayed(attempt)(*common, i, parts[i]) for i in numbers)
     try:
-        call, context = _unpack(key, parcel)
+        answers = joblib.Parallel(return_as="generator_unordered")(tasks)
+        # Nothing comes of a task that was cancelled with its worker.
+        for number, result, error in filter(None, answers):
+            if error is None:
+                results[number] = result
+            else:
+                errors[number] = error
+    except Exception as error:
+        lost = error
+    if errors:
+        raise errors[min(errors)]
+    return lost
+
+
+def _attempt(call, context, number, part):
+    """Run one part; return its number, its result and its error."""
+    try:
         return number, call(context, *part), None
     except Exception as error:
         return number, None, error
+
+
+def _attempt_parcel(key, parcel, number, part):
+    """Run one part in a worker, which unpacks what many parts need once."""
+    try:
+        call, context = _unpack(key, parcel)
+    except Exception as error:
+        return number, None, error
+    return _attempt(call, context, number, part)
 
 
 def _unpack(key, parcel):

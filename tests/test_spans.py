@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from scipy.sparse import csr_array
 
 from skpopsteer import ArrayRecommender, SparseAutoencoderProbe, SteeredRecommender
 from skpopsteer import _spans as spans_module
-from skpopsteer._spans import over_spans, spans
+from skpopsteer._spans import over_parts, over_spans, spans
 from tests.hosts import HOSTS
 
 #: Backends that do not share memory come by process, the last of them by real workers
@@ -203,6 +204,31 @@ def test_errors_arrive_as_they_were_raised(pool):
         pytest.raises(ValueError, match=r"^`rows` must be below 90; got 96\. Try less"),
     ):
         over_spans(_refuse, 90, ROWS[:120])
+
+
+def _write(folder, number):
+    """Work on a file for a while; the first is refused meanwhile."""
+    if number == 0:
+        while not list(folder.iterdir()):
+            time.sleep(0.01)
+        raise ValueError("`number` must be above 0; got 0. Count from 1.")
+    part, whole = folder / f"{number}.part", folder / str(number)
+    part.touch()
+    time.sleep(0.5)
+    part.replace(whole)
+
+
+def test_tasks_beside_one_that_fails_come_to_their_end(pool, tmp_path):
+    with (
+        joblib.parallel_config(**pool),
+        pytest.raises(ValueError, match=r"^`number` must be above 0; got 0"),
+    ):
+        over_parts(_write, tmp_path, [(number,) for number in range(100)])
+    left = [file.name for file in tmp_path.iterdir()]
+    assert left
+    assert not [name for name in left if name.endswith(".part")]
+    # No more are begun: some were under way, or waited in a worker's queue.
+    assert len(left) < 20
 
 
 def test_one_span_goes_nowhere(processes):

@@ -171,7 +171,7 @@ def neuron_families(pair, judge, seed, folder):
     def in_score_space():
         some, every = (
             PopularityNeuronSelector("score_omp", n_neurons_to_select=n)
-            for n in (None, 1024)
+            for n in (None, "all")
         )
         add = {"rule": "add", "selector": some}
         offsets = [

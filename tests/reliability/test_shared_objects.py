@@ -97,9 +97,11 @@ serve(500)
 resident = [serve(2500) for _ in range(4)]
 tracemalloc.start()
 serve(1000)
-traced = tracemalloc.get_traced_memory()[0]
-serve(400)
-traced = tracemalloc.get_traced_memory()[0] - traced
+traced = [tracemalloc.get_traced_memory()[0]]
+for _ in range(3):
+    serve(400)
+    traced.append(tracemalloc.get_traced_memory()[0])
+traced = min(np.diff(traced))
 again = joblib.hash([model.recommend(row, return_scores=True) for row in rows])
 assert again == expected
 print(traced, *np.diff(resident))
@@ -109,7 +111,8 @@ print(traced, *np.diff(resident))
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 def test_memory_stays_as_it_is_over_ten_thousand_calls(run):
     ((traced, *grown),) = [list(map(int, line.split())) for line in run(MEMORY)]
-    # The smallest array that is kept takes 100 bytes a call.
+    # The smallest array that is kept takes 100 bytes a call, in each of three turns:
+    # what an interpreter caches for itself comes and goes.
     assert traced < 40 * 400
     # What libraries allocate is not traced, and comes in pages.
     assert sum(grown) < 2**19
