@@ -103,8 +103,8 @@ def _listed():
         for line in page.read_text(encoding="utf-8").splitlines():
             if line.startswith(".. currentmodule:: "):
                 module = line.split()[-1]
-            elif re.fullmatch(r" {3}\w+", line):
-                found.append(f"{module}.{line.strip()}")
+            elif name := re.fullmatch(r"(?: {3}|\.\. autodata:: )(\w+)", line):
+                found.append(f"{module}.{name[1]}")
     return found
 
 

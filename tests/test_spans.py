@@ -223,12 +223,12 @@ def test_tasks_beside_one_that_fails_come_to_their_end(pool, tmp_path):
         joblib.parallel_config(**pool),
         pytest.raises(ValueError, match=r"^`number` must be above 0; got 0"),
     ):
-        over_parts(_write, tmp_path, [(number,) for number in range(100)])
+        over_parts(_write, tmp_path, [(number,) for number in range(300)])
     left = [file.name for file in tmp_path.iterdir()]
     assert left
     assert not [name for name in left if name.endswith(".part")]
-    # No more are begun: some were under way, or waited in a worker's queue.
-    assert len(left) < 20
+    # Few more are begun: those under way, and those that waited in a worker's queue.
+    assert len(left) < 200
 
 
 def test_one_span_goes_nowhere(processes):

@@ -2,10 +2,7 @@
 
 __all__ = ["TRUSTED_TYPES", "untrusted_types"]
 
-#: All that :func:`load` accepts beyond what skops trusts by itself, which is numpy's
-#: arrays and the estimators of scikit-learn. A name stands here only after a review of
-#: what its constructor and ``__setstate__`` do with content somebody else has written:
-#: those below store it and do nothing else.
+# What is behind a name here has been reviewed; see the package.
 TRUSTED_TYPES = (
     "implicit.cpu.als.AlternatingLeastSquares",
     "implicit.cpu.bpr.BayesianPersonalizedRanking",
