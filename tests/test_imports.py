@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "skpopsteer"
 LAYERS = [
-    {"_version"},
+    {"_version", "_whole_file"},
     {"_blas", "_compat", "_compiled", "_callbacks", "_spans", "_text_table"},
     {"_item_features", "_tile_loop"},
     {"_validation"},

@@ -29,10 +29,11 @@ from skpopsteer import (
     PopularityPenaltyReranker,
     SparseAutoencoderProbe,
     SteeredRecommender,
+    _whole_file,
     as_recommender,
 )
 from skpopsteer.neurons import TfidfDescriber
-from skpopsteer.persistence import TRUSTED_TYPES, _files, load, save
+from skpopsteer.persistence import TRUSTED_TYPES, load, save
 from skpopsteer.persistence._parts import parts_of
 from skpopsteer.persistence._save import without_folders
 from tests.hosts import HOSTS
@@ -513,15 +514,15 @@ def test_saving_leaves_the_model_as_it_is(file):
 
 @pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 def test_a_file_that_is_swept_before_it_is_locked_is_begun_anew(file, monkeypatch):
-    lock, swept = _files._lock, []
+    lock, swept = _whole_file._lock, []
 
     def late(stream):
         if not swept:
             swept.append(stream.name)
-            _files.sweep(file)
+            _whole_file.sweep(file)
         return lock(stream)
 
-    monkeypatch.setattr(_files, "_lock", late)
+    monkeypatch.setattr(_whole_file, "_lock", late)
     save(PopularityNeuronSelector(fdr=0.3), file)
     assert len(swept) == 1
     assert load(file).fdr == 0.3

@@ -3,9 +3,7 @@
 The page computes what Python computes: see ``templates/js``.
 """
 
-import os
 import pathlib
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._validation import as_array, check_user_ids
+from skpopsteer._whole_file import whole_file
 from skpopsteer.inspection._explorer_activity import measure_activity
 from skpopsteer.inspection._explorer_cards import NeuronCard, make_cards
 from skpopsteer.inspection._explorer_data import page_data
@@ -270,14 +269,8 @@ HeldOut, default=None
                 "folder first."
             )
         page = self.to_html(title=title, sections=sections)
-        # In the same folder, or the replacement would be a copy, which can stop
-        # half-way.
-        unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
+        with whole_file(path) as unfinished:
             unfinished.write_text(page, encoding="utf-8", newline="\n")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def _fitted_model(model):

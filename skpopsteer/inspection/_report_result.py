@@ -1,8 +1,6 @@
 """A report on a steered recommender, and the forms it takes."""
 
-import os
 import pathlib
-import uuid
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import sklearn
 
 from skpopsteer._version import __version__
+from skpopsteer._whole_file import whole_file
 from skpopsteer.inspection._report_card import make_card
 from skpopsteer.inspection._report_frontier import judge
 from skpopsteer.inspection._report_html import html_sections, notebook_html
@@ -206,7 +205,10 @@ class SteeringReport:
                 f"`path` must lie in a folder that exists; got {str(path)!r}. Make the "
                 "folder first."
             )
-        _write_whole(path, forms[path.suffix.lower()]())
+        text = forms[path.suffix.lower()]()
+        with whole_file(path) as unfinished:
+            # Halves of surrogate pairs are no text in any encoding.
+            unfinished.write_bytes(text.encode("utf-8", "replace"))
 
     def model_card(self):
         """Return a model card, to be completed and saved.
@@ -236,17 +238,6 @@ class SteeringReport:
         except ImportError as error:
             # A notebook shows something, and what it lacks.
             return f"<pre>{escape(str(self))}</pre><p>{escape(str(error))}</p>"
-
-
-def _write_whole(path, text):
-    # In the same folder, or the replacement would be a copy, which can stop half-way.
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        # Halves of surrogate pairs are no text in any encoding.
-        unfinished.write_bytes(text.encode("utf-8", "replace"))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _without_coordinate(channel):

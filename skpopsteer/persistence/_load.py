@@ -9,8 +9,8 @@ import zlib
 from skpopsteer._compat import import_optional
 from skpopsteer.adapters._export import CACHES
 from skpopsteer.adapters._implicit import count_extra_columns
-from skpopsteer.persistence._files import path_of
 from skpopsteer.persistence._parts import OF_ONE_MACHINE, is_implicit, parts_of
+from skpopsteer.persistence._paths import path_of
 from skpopsteer.persistence._trusted import TRUSTED_TYPES, untrusted_types
 
 __all__ = ["load"]

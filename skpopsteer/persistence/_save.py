@@ -1,19 +1,19 @@
 """Write models to files that are read without pickle."""
 
 import copy
-import os
 
 from sklearn.base import BaseEstimator
 
 from skpopsteer._compat import import_optional
+from skpopsteer._whole_file import whole_file
 from skpopsteer.adapters import (
     ElsaRecommender,
     RecBoleRecommender,
     RecToolsRecommender,
     TorchRecommender,
 )
-from skpopsteer.persistence._files import path_of, sweep, unfinished_file
 from skpopsteer.persistence._parts import OF_ONE_MACHINE, parts_of
+from skpopsteer.persistence._paths import path_of
 from skpopsteer.persistence._trusted import untrusted_types
 from skpopsteer.steering._side import SteeredSide
 
@@ -91,10 +91,8 @@ def save(model, file):
         )
     _refuse_torch(model)
     model = without_folders(model, {})
-    sweep(file)
-    with unfinished_file(file) as unfinished:
+    with whole_file(file) as unfinished:
         _refuse_untrusted(model, _dump(skops_io, model, unfinished))
-        os.replace(unfinished, file)
 
 
 def _dump(skops_io, model, file):
@@ -102,8 +100,6 @@ def _dump(skops_io, model, file):
     try:
         with open(file, "wb") as stream:
             skops_io.dump(model, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
         return untrusted_types(skops_io, file)
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error.__context__, MemoryError):

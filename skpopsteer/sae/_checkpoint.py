@@ -1,12 +1,12 @@
 """A file to go on from when training is cut off: whole or not there, and no pickle."""
 
-import glob
 import json
 import os
 import pathlib
-import uuid
 
 import numpy as np
+
+from skpopsteer._whole_file import sweep, whole_file
 
 __all__ = ["Checkpoint"]
 
@@ -69,16 +69,9 @@ class Checkpoint:
         content = [LAYOUT, fingerprint, _encode(state, arrays)]
         text = json.dumps(content).encode()
         arrays[STRUCTURE] = np.frombuffer(text, dtype=np.uint8)
-        # In the same folder, or the replacement would be a copy, which can be cut off.
-        unfinished = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
-        try:
-            with open(unfinished, "xb") as stream:
-                np.savez(stream, **arrays)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(unfinished, self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        # By its name it would get an ending.
+        with whole_file(self.path) as unfinished, open(unfinished, "wb") as stream:
+            np.savez(stream, **arrays)
 
     def load(self, fingerprint):
         """Return the state, or None if there is no file.
@@ -106,9 +99,7 @@ class Checkpoint:
     def remove(self):
         """Delete the file, and what a killed process left unfinished beside it."""
         self.path.unlink(missing_ok=True)
-        leftovers = f".{glob.escape(self.path.name)}.{'[0-9a-f]' * 32}"
-        for unfinished in self.path.parent.glob(leftovers):
-            unfinished.unlink(missing_ok=True)
+        sweep(self.path)
 
     def _read(self, fingerprint, *, header_only):
         try:

@@ -2,7 +2,6 @@
 
 import copy
 import os
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from skpopsteer._compat import import_optional
 from skpopsteer._spans import over_parts
 from skpopsteer._validation import check_embeddings
+from skpopsteer._whole_file import whole_file
 from skpopsteer.steering._encoded_users import EncodedUsers
 from skpopsteer.steering._knobs import check_user_knob
 
@@ -66,7 +66,7 @@ def steer_blocks(model, source, target=None, *, column="embedding", strength=Non
     Linear in the rows; of a file 65,536 are held at once, of an array one chunk. Files
     are tasks of ``joblib.parallel_config``; each is written beside its place and moved
     there when it is whole, so that none is ever half: who kills the process finds whole
-    files and at the worst hidden unfinished ones, and can call again.
+    files and at the worst hidden unfinished ones, which the next call removes.
 
     Examples
     --------
@@ -202,37 +202,37 @@ def _check_schema(model, path, column):
 
 def _steer_file(context, read, written):
     """Steer one file, and return where it was written."""
+    try:
+        # Who reads the folder as one table passes over hidden files: none is seen that
+        # is unfinished.
+        with whole_file(written) as unfinished:
+            _write_steered(context, read, unfinished)
+    except ValueError as error:
+        error.add_note(f"In {read}.")
+        raise
+    return written
+
+
+def _write_steered(context, read, written):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     model, push, column = context
-    # Nobody else's file has this name, whatever the source is called, and no task that
-    # was handed out again writes to the same. Who reads the folder as one table passes
-    # over hidden files: a killed process leaves this one behind.
-    part = written.with_name(f".{written.name}.{uuid.uuid4().hex}.part")
     kind = pa.list_(pa.float32(), model._n_features_out)
-    try:
-        # By default whole row groups are held, several at once.
-        with pq.ParquetFile(read, pre_buffer=False, buffer_size=_READ) as file:
-            schema = file.schema_arrow
-            place = schema.get_field_index(column)
-            schema = schema.set(place, schema.field(column).with_type(kind))
-            with pq.ParquetWriter(part, schema) as writer:
-                for batch in file.iter_batches(_ROWS):
-                    rows = _to_rows(model, batch.column(place))
-                    rows = _steer(model, push, rows, "column")
-                    steered = pa.FixedSizeListArray.from_arrays(
-                        pa.array(rows.ravel()), rows.shape[1]
-                    )
-                    batch = batch.set_column(place, schema.field(place), steered)
-                    writer.write_batch(batch)
-        part.replace(written)
-    except ValueError as error:
-        error.add_note(f"In {read}.")
-        raise
-    finally:
-        part.unlink(missing_ok=True)
-    return written
+    # By default whole row groups are held, several at once.
+    with pq.ParquetFile(read, pre_buffer=False, buffer_size=_READ) as file:
+        schema = file.schema_arrow
+        place = schema.get_field_index(column)
+        schema = schema.set(place, schema.field(column).with_type(kind))
+        with pq.ParquetWriter(written, schema) as writer:
+            for batch in file.iter_batches(_ROWS):
+                rows = _to_rows(model, batch.column(place))
+                rows = _steer(model, push, rows, "column")
+                steered = pa.FixedSizeListArray.from_arrays(
+                    pa.array(rows.ravel()), rows.shape[1]
+                )
+                batch = batch.set_column(place, schema.field(place), steered)
+                writer.write_batch(batch)
 
 
 def _to_rows(model, lists):

@@ -226,6 +226,8 @@ while (code := end(start(steer, lambda: kill_at(step, target)))) == -signal.SIGK
     counts.append(check())
     assert end(start(steer)) == 0
     check(n_files=3)
+    # It clears up, too.
+    assert not list(target.glob(".*"))
     for path in target.iterdir():
         path.unlink()
     target.rmdir()

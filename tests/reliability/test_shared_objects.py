@@ -111,8 +111,9 @@ print(traced, *np.diff(resident))
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 def test_memory_stays_as_it_is_over_ten_thousand_calls(run):
     ((traced, *grown),) = [list(map(int, line.split())) for line in run(MEMORY)]
-    # The smallest array that is kept takes 100 bytes a call, in each of three turns:
-    # what an interpreter caches for itself comes and goes.
+    # Of three turns the one that grew least: what is kept is kept in each, and what an
+    # interpreter caches for itself comes and goes. The smallest array takes 100 bytes
+    # a call.
     assert traced < 40 * 400
     # What libraries allocate is not traced, and comes in pages.
-    assert sum(grown) < 2**19
+    assert min(grown) < 60 * 2500

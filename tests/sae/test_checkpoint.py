@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from skpopsteer import _whole_file
 from skpopsteer.sae import _checkpoint
 from skpopsteer.sae._checkpoint import Checkpoint
 
@@ -267,18 +268,19 @@ def test_a_failure_leaves_the_state_before(path, monkeypatch, function):
     assert checkpoint.load("f") == {"epoch": 1}
 
 
-#: Saves ever larger numbers until it is killed. The module is loaded from its file:
+#: Saves ever larger numbers until it is killed. Modules are loaded from their files:
 #: importing the whole package would take most of the time of the test.
 SAVE_FOR_EVER = """
 import importlib.util, itertools, sys
 import numpy as np
-spec = importlib.util.spec_from_file_location("checkpoint", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-checkpoint = module.Checkpoint(sys.argv[2])
+for name, file in zip(("skpopsteer._whole_file", "checkpoint"), sys.argv[3:]):
+    spec = importlib.util.spec_from_file_location(name, file)
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+checkpoint = module.Checkpoint(sys.argv[1])
 sys.stdout.write("ready\\n")
 sys.stdout.flush()
-for epoch in itertools.count(int(sys.argv[3])):
+for epoch in itertools.count(int(sys.argv[2])):
     state = {"epoch": epoch, "weights": [np.full(200_000, float(epoch))] * 2}
     checkpoint.save(state, "f")
 """
@@ -291,7 +293,8 @@ def test_a_process_killed_while_saving_leaves_a_whole_file_or_none(path):
     for n_killed in range(200):
         if n_killed >= 25 and unfinished >= 6 and epoch >= 5:
             break
-        arguments = [_checkpoint.__file__, str(path), str(epoch + 1)]
+        files = [_whole_file.__file__, _checkpoint.__file__]
+        arguments = [str(path), str(epoch + 1), *files]
         with subprocess.Popen(
             [sys.executable, "-c", SAVE_FOR_EVER, *arguments], stdout=subprocess.PIPE
         ) as process:

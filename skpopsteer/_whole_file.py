@@ -2,24 +2,49 @@
 
 import glob
 import os
-import pathlib
 import uuid
 from contextlib import contextmanager, suppress
 
-__all__ = ["path_of", "sweep", "unfinished_file"]
-
-
-def path_of(file):
-    """Return the path that a user has written."""
-    if not isinstance(file, str | os.PathLike) or "\0" in str(file):
-        raise TypeError(
-            f"`file` must be a path; got {file!r}. Write 'model.skops', for example."
-        )
-    return pathlib.Path(file)
+__all__ = ["sweep", "whole_file"]
 
 
 @contextmanager
-def unfinished_file(file):
+def whole_file(file):
+    """Yield the path of an unfinished file, which becomes this one in the end.
+
+    What is written there is forced to the disk before. After an error the unfinished
+    file is gone, and the other one is as it was; who is killed leaves it behind, and
+    the next one who writes to the same place removes it.
+
+    Parameters
+    ----------
+    file : Path
+        In a folder that exists.
+
+    Yields
+    ------
+    Path
+        Of an empty file.
+    """
+    sweep(file)
+    with _unfinished_file(file) as path:
+        yield path
+        with open(path, "r+b") as stream:
+            os.fsync(stream.fileno())
+        os.replace(path, file)
+
+
+def sweep(file):
+    """Remove what killed processes left beside a file; those that live hold a lock."""
+    pattern = f".{glob.escape(file.name)}.{'[0-9a-f]' * 32}"
+    for left in file.parent.glob(pattern):
+        with suppress(OSError), open(left, "r+b") as stream:
+            if _lock(stream):
+                left.unlink()
+
+
+@contextmanager
+def _unfinished_file(file):
     """Yield the path of a new file beside another, which is gone in the end."""
     while True:
         # In the same folder, or the replacement would be a copy, which can be cut off.
@@ -37,15 +62,6 @@ def unfinished_file(file):
             finally:
                 path.unlink(missing_ok=True)
             return
-
-
-def sweep(file):
-    """Remove what killed processes left beside a file; those that live hold a lock."""
-    pattern = f".{glob.escape(file.name)}.{'[0-9a-f]' * 32}"
-    for left in file.parent.glob(pattern):
-        with suppress(OSError), open(left, "r+b") as stream:
-            if _lock(stream):
-                left.unlink()
 
 
 def _lock(stream):
