@@ -50,7 +50,11 @@ def _unfinished_file(file):
         # In the same folder, or the replacement would be a copy, which can be cut off.
         path = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
         with open(path, "xb") as stream:
-            is_locked = _lock(stream)
+            try:
+                is_locked = _lock(stream)
+            except BlockingIOError:
+                # Somebody is about to sweep it.
+                continue
             if is_locked and not path.exists():
                 # Somebody swept it before it was locked.
                 continue
@@ -65,14 +69,17 @@ def _unfinished_file(file):
 
 
 def _lock(stream):
-    """Lock an open file if nobody else has; where there are no locks, nobody has one.
+    """Lock an open file, and tell whether there are locks in this place.
 
-    The system itself takes it back when a process ends, whatever ended it.
+    The system itself takes it back when a process ends, whatever ended it. Raises
+    BlockingIOError where somebody else has one.
     """
     try:
         import fcntl
 
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
     except (ImportError, OSError):
         return False
     return True

@@ -529,6 +529,28 @@ def test_a_file_that_is_swept_before_it_is_locked_is_begun_anew(file, monkeypatc
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_file_that_is_being_swept_is_begun_anew(file, monkeypatch):
+    lock, swept = _whole_file._lock, []
+
+    def late(stream):
+        if not swept:
+            swept.append(pathlib.Path(stream.name))
+            with open(swept[0], "r+b") as sweeper:
+                assert lock(sweeper)
+                try:
+                    return lock(stream)
+                finally:
+                    swept[0].unlink()
+        return lock(stream)
+
+    monkeypatch.setattr(_whole_file, "_lock", late)
+    save(PopularityNeuronSelector(fdr=0.3), file)
+    assert len(swept) == 1
+    assert load(file).fdr == 0.3
+    assert list(file.parent.iterdir()) == [file]
+
+
 def test_only_its_own_unfinished_files_are_swept(file):
     of_others = [".model.skops.part", ".other.skops." + "0" * 32, "model.skops.1"]
     for name in [*of_others, f".model.skops.{'0' * 32}"]:
