@@ -11,7 +11,8 @@ expected = digest(training().fit(U))
 
 
 def fit():
-    print(digest(training(path).fit(U)))
+    # In one piece, or it may be killed before the end of the line.
+    sys.stdout.write(digest(training(path).fit(U)) + "\\n")
 
 
 rng, n_killed, n_whole, longest = random.Random(0), 0, 0, seconds_of(fit)
