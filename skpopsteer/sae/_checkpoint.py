@@ -29,8 +29,9 @@ class Checkpoint:
     -----
     A file is written beside `path`, forced to the disk and renamed: who kills the
     process at any moment finds the state before or the state after, and at the worst a
-    hidden unfinished file, which :meth:`remove` deletes. Time is linear in the bytes of
-    the arrays, and nothing is copied in memory to save them.
+    hidden unfinished file, which :meth:`remove` and the next :meth:`save` delete where
+    the system has locks. Time is linear in the bytes of the arrays, and nothing is
+    copied in memory to save them.
     """
 
     def __init__(self, path):

@@ -97,11 +97,9 @@ serve(500)
 resident = [serve(2500) for _ in range(4)]
 tracemalloc.start()
 serve(1000)
-traced = [tracemalloc.get_traced_memory()[0]]
-for _ in range(3):
-    serve(400)
-    traced.append(tracemalloc.get_traced_memory()[0])
-traced = min(np.diff(traced))
+traced = tracemalloc.get_traced_memory()[0]
+serve(1200)
+traced = tracemalloc.get_traced_memory()[0] - traced
 again = joblib.hash([model.recommend(row, return_scores=True) for row in rows])
 assert again == expected
 print(traced, *np.diff(resident))
@@ -111,9 +109,8 @@ print(traced, *np.diff(resident))
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 def test_memory_stays_as_it_is_over_ten_thousand_calls(run):
     ((traced, *grown),) = [list(map(int, line.split())) for line in run(MEMORY)]
-    # Of three turns the one that grew least: what is kept is kept in each, and what an
-    # interpreter caches for itself comes and goes. The smallest array takes 100 bytes
-    # a call.
-    assert traced < 40 * 400
+    # The smallest array that is kept takes 100 bytes a call; so many calls, since some
+    # 20 kB that an interpreter caches for itself come and go.
+    assert traced < 40 * 1200
     # What libraries allocate is not traced, and comes in pages.
-    assert min(grown) < 60 * 2500
+    assert sum(grown) < 2**19
