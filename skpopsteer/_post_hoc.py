@@ -1,6 +1,7 @@
 """What changes the lists of a host has in common: a strength, and the host's top."""
 
 import copy
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import clone
@@ -16,7 +17,20 @@ from skpopsteer.base import RecommenderMixin
 from skpopsteer.popularity import item_popularity
 from skpopsteer.topk import finite_top_k, merge_lists, top_k
 
-__all__ = ["PostHocMixin"]
+__all__ = ["PostHocMixin", "within_float32"]
+
+
+@contextmanager
+def within_float32(names="strength"):
+    """Refuse a strength that makes numbers which float32 does not hold."""
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError:
+        raise ValueError(
+            f"`{names}` must leave scores that float32 holds; got a strength where "
+            "they overflow. Turn it less far."
+        ) from None
 
 
 class PostHocMixin(RecommenderMixin):

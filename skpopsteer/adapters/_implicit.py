@@ -204,10 +204,12 @@ def count_extra_columns(model):
 @contextmanager
 def _solvable(X):
     """Say what implicit's solver of least squares means where it fails."""
+    from implicit.recommender_base import ModelFitError
+
     try:
         yield
-    except ValueError as error:
-        if "posv failed" not in str(error):
+    except (ValueError, ModelFitError) as error:
+        if isinstance(error, ValueError) and "posv failed" not in str(error):
             raise
         raise ValueError(
             "`X` must hold weights that least squares can be solved with; got up to "

@@ -169,6 +169,8 @@ def _draw_lengths(rng, n_users, n_items, mean_interactions, min_interactions):
     """Draw how many items each user holds; half of the catalogue stays unseen."""
     excess = mean_interactions - min_interactions
     rates = rng.gamma(2.0, excess / 2.0, size=n_users)
+    # numpy draws from no higher ones, which are beyond any catalogue anyway.
+    rates = np.minimum(rates, 1e18)
     return np.minimum(min_interactions + rng.poisson(rates), n_items // 2)
 
 

@@ -9,7 +9,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpopsteer._compat import EstimatorMixin, Interval, StrOptions, _fit_context
-from skpopsteer._validation import canonical_csr
+from skpopsteer._validation import as_csr_array, canonical_csr
 from skpopsteer.neurons._concept_columns import (
     check_concept_names,
     find_columns,
@@ -255,7 +255,7 @@ class ConceptNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
 
 
 def _check_concepts(y):
-    T = csr_array(y if issparse(y) else np.asarray(y).reshape(len(y), -1))
+    T = as_csr_array(y if issparse(y) else np.asarray(y).reshape(len(y), -1))
     T = canonical_csr(T.astype(np.float64, copy=False))
     if (T.data < 0).any():
         raise ValueError(

@@ -16,6 +16,7 @@ from skpopsteer._compat import (
     _fit_context,
 )
 from skpopsteer._validation import (
+    as_array,
     check_interactions,
     check_popularity,
     check_user_ids,
@@ -382,7 +383,7 @@ HeldOut, default=None
     def _check_neurons(self):
         if self.neurons is None:
             return np.arange(self.n_neurons_)
-        neurons = np.asarray(self.neurons)
+        neurons = as_array("neurons", self.neurons)
         known = neurons.dtype.kind in "iu" and neurons.ndim == 1
         known = known and np.isin(neurons, np.arange(self.n_neurons_)).all()
         if not known or not len(neurons):

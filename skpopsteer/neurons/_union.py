@@ -1,7 +1,7 @@
 """Several knobs at once: named selectors side by side."""
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -107,8 +107,12 @@ class NeuronUnion(EstimatorMixin, SelectorMixin, _BaseComposition):
         -------
         self : object
         """
-        self._set_params("selectors", **params)
-        return self
+        if "selectors" in params:
+            self.selectors = params.pop("selectors")
+        if self._holds_pairs():
+            return self._set_params("selectors", **params)
+        # `fit` says what is wrong with them; scikit-learn would fail to unpack them.
+        return BaseEstimator.set_params(self, **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, Z, y, **fit_params):
@@ -161,10 +165,17 @@ class NeuronUnion(EstimatorMixin, SelectorMixin, _BaseComposition):
         )
         return self
 
+    def _holds_pairs(self):
+        return (
+            isinstance(self.selectors, list)
+            and bool(self.selectors)
+            and all(
+                isinstance(pair, tuple) and len(pair) == 2 for pair in self.selectors
+            )
+        )
+
     def _check_selectors(self):
-        if not self.selectors or not all(
-            isinstance(pair, tuple) and len(pair) == 2 for pair in self.selectors
-        ):
+        if not self._holds_pairs():
             raise ValueError(
                 "`selectors` must be a list of (name, selector), with one at least; "
                 f"got {self.selectors!r}. For example "

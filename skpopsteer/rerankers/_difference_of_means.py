@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skpopsteer._compat import HasMethods, StrOptions
+from skpopsteer._post_hoc import within_float32
 from skpopsteer._profiles import encode_twins, extreme_users
 from skpopsteer.adapters._base import decode_into
 from skpopsteer.adapters._export import bake
@@ -190,7 +191,9 @@ class DifferenceOfMeansReranker(ScoreRule):
             super()._score_into(out, encoded, X, turned)
 
     def _shift(self, encoded, turned):
-        return encoded.embeddings - of_rows(turned, encoded.factors) * self.direction_
+        with within_float32():
+            change = of_rows(turned, encoded.factors) * self.direction_
+            return encoded.embeddings - change
 
     def _rescore(self, scores, items, t):
         if self._item_shift is None:

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from skpopsteer._compat import Interval, StrOptions
 from skpopsteer._pool import Pool
 from skpopsteer._spans import spans
+from skpopsteer._validation import check_list_length
 from skpopsteer.rerankers._allocate import AllocateMixin, draw_pools
 from skpopsteer.rerankers._list_rule import (
     LIST_RULE_CONSTRAINTS,
@@ -193,7 +194,7 @@ class MaxMinExposureReranker(AllocateMixin, ListRule):
         self.random_state = random_state
 
     def _learn(self, X, user_ids):
-        k = self.n_recommendations
+        k = check_list_length(None, self.n_recommendations, X.shape[1])
         pool = draw_pools(self, X, user_ids, k)
         # Nobody counts places for lists that are asked for one by one.
         strengths = self._strengths(pool, self.strength)

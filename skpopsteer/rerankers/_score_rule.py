@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
 from skpopsteer._pool import PoolMixin
+from skpopsteer._post_hoc import within_float32
 from skpopsteer._user_strength import niche_taste, user_factors
 from skpopsteer._validation import check_interactions, check_user_ids
 from skpopsteer.adapters._base import decode_into, encode_rows
@@ -132,7 +133,9 @@ class ScoreRule(ExportMixin, PoolMixin, MetaEstimatorMixin, BaseEstimator):
         X, user_ids = self._check_rows(X, user_ids)
         scores = self.recommender_.decision_function(X, user_ids=user_ids)
         scores = np.array(scores, dtype=np.float32)
-        self._rescore(scores, slice(None), of_rows(self._turn(None), self._per_row(X)))
+        factors = self._per_row(X)
+        with within_float32():
+            self._rescore(scores, slice(None), of_rows(self._turn(None), factors))
         return scores
 
     def _learn(self, X, user_ids):
@@ -162,7 +165,8 @@ class ScoreRule(ExportMixin, PoolMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _score_into(self, out, encoded, X, turned):
         decode_into(self.recommender_, out, encoded.embeddings)
-        self._rescore(out, slice(None), of_rows(turned, encoded.factors))
+        with within_float32():
+            self._rescore(out, slice(None), of_rows(turned, encoded.factors))
 
     def _host_score_into(self, out, encoded):
         decode_into(self.recommender_, out, encoded.embeddings)
@@ -173,7 +177,8 @@ class ScoreRule(ExportMixin, PoolMixin, MetaEstimatorMixin, BaseEstimator):
         # the best of its row it is not the lowest either, which a rule may look for.
         best = np.where(padding[:, :1], 0.0, pool.scores[:, :1])
         scores = np.where(padding, best, pool.scores)
-        self._rescore(scores, pool.items, of_rows(turned, pool.factors))
+        with within_float32():
+            self._rescore(scores, pool.items, of_rows(turned, pool.factors))
         scores[padding] = -np.inf
         return _best_places(pool.items, scores, k), scores
 
@@ -191,11 +196,12 @@ class ScoreRule(ExportMixin, PoolMixin, MetaEstimatorMixin, BaseEstimator):
         U, V, bias = bake(self.recommender_, encoded.embeddings)
         # What a rule makes of the scores 0 and 1 tells all of a linear one.
         offset, gain = np.zeros((1, len(V))), np.ones((1, len(V)))
-        for scores in (offset, gain):
-            self._rescore(scores, slice(None), turned)
-        gain -= offset
-        bias = offset[0] if bias is None else gain[0] * bias + offset[0]
-        return U, gain[0][:, None] * V, bias
+        with within_float32():
+            for scores in (offset, gain):
+                self._rescore(scores, slice(None), turned)
+            gain -= offset
+            bias = offset[0] if bias is None else gain[0] * bias + offset[0]
+            return U, gain[0][:, None] * V, bias.astype(np.float32)
 
 
 def scores_by_products(host):

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from skpopsteer._validation import check_embeddings
+from skpopsteer._validation import as_array, check_embeddings
 from skpopsteer.sae._matching import match_directions, stability
 from skpopsteer.sae._rows import ArrayRows
 from skpopsteer.sae._standardize import StandardizedRows, standardize
@@ -57,7 +57,7 @@ def fit_rows(probe, rows, item_embeddings, resume):
 
     settings = _settings(probe, rows, item_embeddings)
     held_out, rows_to_fit = _hold_out(probe, rows)
-    seeds = _seeds(probe, 1 if resume else probe.n_init)
+    seeds = _seeds(probe, 1 if resume else int(probe.n_init))
     fitted, checkpoints, interrupted = [], [], False
     for start, seed in enumerate(seeds):
         checkpoint = None
@@ -141,7 +141,7 @@ def _settings(probe, rows, item_embeddings):
         )
     return Settings(
         n_neurons=probe.n_neurons,
-        k=probe.k,
+        k=int(probe.k),
         activation=probe.activation,
         loss=probe.loss,
         aux_penalty=probe.aux_penalty,
@@ -149,7 +149,7 @@ def _settings(probe, rows, item_embeddings):
         sizes=_sizes(probe),
         center=probe.center,
         learning_rate=probe.learning_rate,
-        batch_size=probe.batch_size,
+        batch_size=int(probe.batch_size),
         device=_device(probe.device),
         item_embeddings=item_embeddings,
     )
@@ -172,12 +172,14 @@ def _device(device):
 def _sizes(probe):
     if probe.nested_sizes is None:
         return ()
-    sizes = [int(size) for size in probe.nested_sizes]
+    given = as_array("nested_sizes", probe.nested_sizes)
+    whole = given.ndim == 1 and (given.dtype.kind in "iu" or not len(given))
+    sizes = given.tolist() if whole else [0]
     sizes += [] if sizes and sizes[-1] == probe.n_neurons else [probe.n_neurons]
     if sizes != sorted(set(sizes)) or sizes[0] < 1:
         raise ValueError(
             "`nested_sizes` must ascend from 1 or more to at most `n_neurons` "
-            f"({probe.n_neurons}); got {list(probe.nested_sizes)}. "
+            f"({probe.n_neurons}); got {probe.nested_sizes!r}. "
             "For example [64, 256, 1024]."
         )
     if probe.activation not in ("topk", "batch_topk"):

@@ -88,5 +88,5 @@ def keep_largest(P, k):
     # Imported here: torch takes seconds to load, and a pipeline may never need it.
     from skpopsteer.sae._codes import largest
 
-    values, neurons = largest(P, k)
+    values, neurons = largest(P, int(k))
     return np.maximum(values, 0), neurons

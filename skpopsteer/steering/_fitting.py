@@ -152,7 +152,7 @@ def _score_spread(host, X, user_ids):
     _, scores = host.recommend(
         X[rows], k, exclude_seen=False, user_ids=ids, return_scores=True
     )
-    spreads = scores.std(axis=1)
+    spreads = scores.std(axis=1, dtype=np.float64)
     return float(spreads[np.isfinite(spreads)].mean()) or 1.0
 
 
@@ -225,7 +225,7 @@ def warn_of_pass_through(model, X, y, user_ids):
     ids = None if user_ids is None else np.asarray(user_ids)[rows]
     X, y = X[rows], y.tocsr()[rows]
     # Longer lists are padding.
-    k = min(model.n_recommendations, X.shape[1])
+    k = min(int(model.n_recommendations), X.shape[1])
     reconstructed = copy.copy(model)
     reconstructed.set_params(reconstruction="replace", keep_top=0, user_strength=None)
     encoded = reconstructed._encode_to_score(X, ids)

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils import check_random_state
 
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
-from skpopsteer._post_hoc import PostHocMixin
+from skpopsteer._post_hoc import PostHocMixin, within_float32
 from skpopsteer._validation import check_interactions, check_user_ids
 from skpopsteer.adapters._base import decode_into, encode_rows
 from skpopsteer.adapters._export import ExportMixin
@@ -366,14 +366,21 @@ default=None
 
     def _score_into(self, out, encoded, X, turned, items=slice(None)):
         host, (beta, gamma) = self.recommender_, turned
-        users, ones, _ = take_out(encoded, 1.0, self.conformity_direction_, gamma)
-        users, ones, along = take_out(users, ones, self.popularity_direction_, beta)
+        users, ones = self._conform(encoded, gamma)
+        with within_float32("beta"):
+            users, ones, along = take_out(users, ones, self.popularity_direction_, beta)
         decode_into(host, out, users, items)
-        if host.item_bias_ is not None and np.ndim(ones):
-            # The host has added its bias once.
-            out += (ones - 1.0)[:, None] * host.item_bias_[items]
-        if self._origin and beta:
-            out += np.float32(self._origin) * along[:, None]
+        with within_float32("beta"):
+            if host.item_bias_ is not None and np.ndim(ones):
+                # The host has added its bias once.
+                out += (ones - 1.0)[:, None] * host.item_bias_[items]
+            if self._origin and beta:
+                out += np.float32(self._origin) * along[:, None]
+
+    def _conform(self, users, gamma):
+        """Return users without their conformity, and what stands for their ones."""
+        with within_float32("gamma"):
+            return take_out(users, 1.0, self.conformity_direction_, gamma)[:2]
 
     def _host_score_into(self, out, encoded):
         decode_into(self.recommender_, out, encoded)
@@ -382,9 +389,10 @@ default=None
         host, (beta, gamma) = self.recommender_, turned
         p = self.popularity_direction_.astype(np.float32)
         V, bias = host.item_embeddings_, host.item_bias_
-        coordinates = np.float32(beta) * self.item_coordinates_
-        V = V - coordinates[:, None] * p[: V.shape[1]]
-        users, ones, _ = take_out(encoded, 1.0, self.conformity_direction_, gamma)
+        with within_float32("beta"):
+            coordinates = np.float32(beta) * self.item_coordinates_
+            V = V - coordinates[:, None] * p[: V.shape[1]]
+        users, ones = self._conform(encoded, gamma)
         if bias is None:
             return users, V, None
         bias = bias - coordinates * p[-1]

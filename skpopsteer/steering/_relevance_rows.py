@@ -123,6 +123,8 @@ def sample_rows(pools, hits, features, n_negatives, rng):
     n_hits = sum(int(h.sum()) for h in hits)
     n_others = sum(int((p.items >= 0).sum()) for p in pools) - n_hits
     rate = min(1.0, n_negatives * max(n_hits, 1) / max(n_others, 1))
+    # Its logarithm is asked for.
+    rate = max(rate, np.finfo(np.float64).tiny)
     parts, start = [], 0
     for pool, hit in zip(pools, hits, strict=True):
         drawn = hit | ((rng.random(hit.shape) < rate) & (pool.items >= 0))

@@ -15,6 +15,7 @@ from skpopsteer._spans import spans
 from skpopsteer._validation import (
     check_interactions,
     check_item_lists,
+    check_list_length,
     check_per_item,
     check_popularity,
 )
@@ -26,6 +27,8 @@ from skpopsteer.steering._slot_prices import Exposure, fit_prices, make_market
 
 #: Strengths that prices are found for; those between are interpolated.
 _STRENGTHS = np.geomspace(1e-4, 0.1, 13)
+#: More than any item ever has.
+_MOST_EXPOSURES = 2**53
 #: Users that prices are found on, at most.
 _PRICED_USERS = 10_000
 
@@ -241,7 +244,8 @@ class SlotPricingRecommender(PoolMixin, MetaEstimatorMixin, BaseEstimator):
         self.recommender_ = self.calibrator_.recommender_
         self._seed = seed
         pool = join_pools(pools, X)
-        market = self._market(pool, np.concatenate(relevance), self.n_recommendations)
+        k = check_list_length(None, self.n_recommendations, X.shape[1])
+        market = self._market(pool, np.concatenate(relevance), k)
         self._log_prices = self._find_prices(market)
         self._choose_strength(market, pool, held_out_rows(y, X.shape))
         return self
@@ -344,7 +348,7 @@ see :meth:`recommend`
     def _exposure(self, strength, n_rows):
         tail = (self.item_groups_ == -1).astype(np.float64)
         return Exposure(
-            strength, self.tail_weight, tail, self.min_exposures,
+            strength, self.tail_weight, tail, min(self.min_exposures, _MOST_EXPOSURES),
             self.n_recommendations, unit=self.n_users_ / max(n_rows, 1),
         )  # fmt: skip
 

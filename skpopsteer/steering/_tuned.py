@@ -169,7 +169,11 @@ class TunedSteeringCV(EstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left")],
         "cv": ["cv_object", StrOptions({"prefit"})],
         "n_boot": [Interval(Integral, 1, None, closed="left")],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, None, -1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "random_state": ["random_state"],
     }
 
@@ -370,7 +374,13 @@ HeldOut
         candidates = list(ParameterGrid(self.param_grid or {}))
         for params in candidates:
             clone(base).set_params(**params)
-        folds = list(check_cv(self.cv).split(users.X))
+        try:
+            folds = list(check_cv(self.cv).split(users.X))
+        except TypeError as error:
+            raise TypeError(
+                f"`cv` must be what splits rows into folds; got {self.cv!r}. Pass a "
+                "number of folds."
+            ) from error
         if not folds:
             raise ValueError(
                 "`cv` must give pairs of training and test rows, one at least; got "
