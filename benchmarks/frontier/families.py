@@ -7,7 +7,7 @@ from joblib import Memory
 from sklearn.base import clone
 
 from frontier.judge import host_of
-from frontier.variants import Allocated, Embedded, Priced, Rule, Slots
+from frontier.variants import Allocated, Embedded, Offset, Priced, Rule, Slots
 from skpopsteer import (
     GradientPopularityAdjuster,
     PopularityNeuronSelector,
@@ -142,15 +142,19 @@ def label(params, whose):
 def neuron_families(pair, judge, seed, folder):
     """Return steering of neurons, as published and as the package does it."""
     X, host, ids = whole(pair)
+    # Few neurons that fire can be read; of many, offsets are less noisy.
+    sparse, dense = (
+        SparseAutoencoderProbe(n, k=k, max_iter=n_epochs, random_state=seed)
+        for n, k, n_epochs in ((1024, 32, 50), (2048, 1024, 10))
+    )
     # An autoencoder is trained once for all that steer it.
     steered = SteeredRecommender(
-        host, probe=SparseAutoencoderProbe(1024, k=32, max_iter=50, random_state=seed),
-        random_state=seed, memory=Memory(folder, verbose=0),
-    )  # fmt: skip
+        host, probe=sparse, random_state=seed, memory=Memory(folder, verbose=0)
+    )
 
-    def variants(forms, popularity=None):
+    def variants(forms, kind=Embedded, popularity=None):
         return [
-            Embedded(
+            kind(
                 label(words, whose),
                 clone(steered)
                 .set_params(**form, user_strength=whose)
@@ -173,20 +177,22 @@ def neuron_families(pair, judge, seed, folder):
             PopularityNeuronSelector("score_omp", n_neurons_to_select=n)
             for n in (None, "all")
         )
-        add = {"rule": "add", "selector": some}
-        offsets = [
-            ({"rule": "offset", "neurons": words},
-             {"rule": "offset", "side": "item", "selector": selector})
-            for words, selector in (("by BIC", some), ("all", every))
-        ]  # fmt: skip
+        offset = {"rule": "offset", "side": "item", "selector": every}
         # How often the host lists an item is what steering is to make more even.
         listed = judge.pool.items[:, :50]
         exposure = np.bincount(listed[listed >= 0], minlength=pair.n_items)
-        of_exposure = [({**offsets[1][0], "target": "exposure"}, offsets[1][1])]
-        return [
-            *variants([({"rule": "add"}, add), *offsets]),
-            *variants(of_exposure, exposure),
+        offsets = [
+            variant
+            for target, counts in (("popularity", None), ("exposure", exposure))
+            for words, probe in (("sparse", sparse), ("dense", dense))
+            for variant in variants(
+                [({"neurons": words, "target": target}, {**offset, "probe": probe})],
+                Offset,
+                counts,
+            )
         ]
+        add = ({"rule": "add"}, {"rule": "add", "selector": some})
+        return [*variants([add]), *offsets]
 
     return {
         "PopSteer": published,

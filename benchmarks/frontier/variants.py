@@ -9,7 +9,7 @@ from frontier.judge import K
 from skpopsteer._spans import spans
 from skpopsteer.topk import finite_top_k
 
-__all__ = ["Allocated", "Embedded", "Priced", "Rule", "Slots"]
+__all__ = ["Allocated", "Embedded", "Offset", "Priced", "Rule", "Slots"]
 
 
 class Variant:
@@ -77,6 +77,23 @@ class Embedded(Variant):
             scores[items < 0] = -np.inf
             found.append(finite_top_k(scores, K)[0])
         return np.concatenate(found)
+
+
+class Offset(Variant):
+    """A steering that adds to the scores of items, in proportion to its strength."""
+
+    def __init__(self, name, model):
+        super().__init__(name, model)
+        self.offset = model._turn(1.0)[1]
+
+    def places(self, judge, strength):
+        """Return the lists at a strength."""
+        items, factors = judge.pool.items, self.model._per_row(judge.X)
+        change = np.float32(strength) * self.offset[np.maximum(items, 0)]
+        if factors is not None:
+            change *= factors[:, None]
+        # What pads a pool has a score of minus infinity.
+        return finite_top_k(judge.pool.scores + change, K)[0]
 
 
 class Slots(Variant):

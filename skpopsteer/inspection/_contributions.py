@@ -129,7 +129,9 @@ class SteeredRow:
                 sources.append(Source("user", -1))
                 parts.append(V.astype(np.float64) @ error.T)
         if item_push is not None and self.model.rule_ == OFFSET:
-            active = encode(self.model._side("item").probe, V).active
+            side = self.model._side("item")
+            rows = side.rows_of(self.model.recommender_)[items]
+            active = encode(side.probe, rows).active
             neurons = np.flatnonzero((active != 0).any(axis=0) & (item_push != 0))
             sources += [Source("item", int(n)) for n in neurons]
             parts.append(
@@ -193,7 +195,8 @@ class SteeredRow:
         user_push, item_push = pushes
         if item_push is None:
             return user_push, None
-        V, side = self.model.recommender_.item_embeddings_, self.model._side("item")
+        side = self.model._side("item")
+        V = side.rows_of(self.model.recommender_)
         if self.model.rule_ == OFFSET:
             return user_push, side.offsets(V, item_push, codes=self._item_codes(V))
         moved = side.move(

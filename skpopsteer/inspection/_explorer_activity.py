@@ -86,8 +86,9 @@ def measure_activity(model, X, user_ids, rng):
     host, ids = model.recommender_, None if user_ids is None else user_ids[users]
     side = "item" if model.side_ == "item" else "user"
     U = host.encode_users(X[users], ids)
-    rows = host.item_embeddings_ if side == "item" else U
+    rows = U
     if side == "item":
+        rows = model._side("item").rows_of(host)
         top_items = np.arange(X.shape[1])
     else:
         top_items = host.recommend(X[users], 1, user_ids=ids)[:, 0]

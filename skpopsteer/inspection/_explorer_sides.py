@@ -100,7 +100,8 @@ def item_codes(model):
     """
     if model.rule_ == "shift":
         return None
-    side, V = model._side("item"), model.recommender_.item_embeddings_
+    side = model._side("item")
+    V = side.rows_of(model.recommender_)
     step = max(1, _BLOCK_ACTIVATIONS // len(side.scales))
     blocks = [
         csr_array(encode(side.probe, V[start : start + step]).active)
@@ -130,7 +131,8 @@ def item_side(model, codes, union):
     Impossible
         Where the page cannot do it.
     """
-    side, V = model._side("item"), model.recommender_.item_embeddings_
+    side = model._side("item")
+    V = side.rows_of(model.recommender_)
     known = _both_sides(model, side, V, union)
     if model.rule_ == OFFSET:
         known["neuron_units"] = np.array(_neuron_units(side, codes.astype(np.float64)))
@@ -154,7 +156,8 @@ def item_rows(model, codes, items):
     -------
     dict of str to object
     """
-    probe, V = model._side("item").probe, model.recommender_.item_embeddings_[items]
+    side = model._side("item")
+    probe, V = side.probe, side.rows_of(model.recommender_)[items]
     known = {}
     if model.rule_ != OFFSET:
         known["row_scale"] = _row_scale(probe, V)
@@ -177,7 +180,7 @@ def item_numbers(model):
     n_scales = 2 * getattr(side.probe, "decodes_with_rows", False)
     if model.rule_ != "shift":
         return n_scales
-    corrects = encode(side.probe, model.recommender_.item_embeddings_[:1]).correction
+    corrects = encode(side.probe, side.rows_of(model.recommender_)[:1]).correction
     return n_scales + len(side.scales) * (1 if corrects is None else 2)
 
 

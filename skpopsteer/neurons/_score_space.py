@@ -27,6 +27,9 @@ SCORE_SPACE = ("score_correlation", "score_omp", "score_lasso")
 _ROUNDING = 1e-12
 #: Items whose embeddings are held in float64 at once.
 _BLOCK_ITEMS = 2**14
+#: Share of numbers that are not 0 from which dense products are the faster ones, and
+#: numbers in a block of those.
+_DENSE, _BLOCK_NUMBERS = 0.05, 2**22
 #: Neurons tried first where nobody says how many; doubled while more are worth it.
 _FIRST_LENGTH = 64
 #: Penalties of a lasso path, and the smallest as a share of the largest.
@@ -256,10 +259,23 @@ def _moments_of_table(profiles, target):
     if issparse(profiles):
         profiles = csr_array(profiles.astype(np.float64))
         mean = profiles.sum(axis=1) / n_items
-        gram = (profiles @ profiles.T).toarray() - n_items * np.outer(mean, mean)
+        gram = _products(profiles) - n_items * np.outer(mean, mean)
         return gram, profiles @ target
     centred = profiles - profiles.mean(axis=1, keepdims=True, dtype=np.float64)
     return centred @ centred.T, centred @ target
+
+
+def _products(profiles):
+    """Return P P' of sparse profiles P; what is not so sparse by dense blocks."""
+    n_neurons, n_items = profiles.shape
+    if profiles.nnz < _DENSE * n_neurons * n_items:
+        return (profiles @ profiles.T).toarray()
+    by_item, gram = csr_array(profiles.T), np.zeros((n_neurons, n_neurons))
+    step = max(1, _BLOCK_NUMBERS // n_neurons)
+    for start in range(0, n_items, step):
+        block = by_item[start : start + step].toarray()
+        gram += block.T @ block
+    return gram
 
 
 def _omp_path(columns, target, n_neurons):

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 from scipy.sparse import csr_array, eye_array, issparse
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_memory
 
 from skpopsteer._validation import check_item_features, check_per_item
@@ -119,8 +120,8 @@ def fit_item_side(model, X, user_ids, features, rng):
     -------
     SteeredSide
     """
-    rows = np.ascontiguousarray(model.recommender_.item_embeddings_)
     probe = model.probe if model.item_probe is None else model.item_probe
+    rows = _item_rows(model, probe)
     selector = model.selector if model.item_selector is None else model.item_selector
     selector_rows = SelectorRows(
         profiles=(rows, model.item_groups_),
@@ -135,9 +136,24 @@ def fit_item_side(model, X, user_ids, features, rng):
     if features is not None:
         selector_rows.items = rows, features[0]
         selector_rows.feature_names = features[1]
-    side = _fit_side(model, probe, selector, rows, rows, selector_rows, rng)
+    side = _fit_side(model, probe, selector, rows, rows, selector_rows, rng, items=rows)
     side.score_spread = _score_spread(model.recommender_, X, user_ids)
     return side
+
+
+def _item_rows(model, probe):
+    """Return what the neurons of items read: embeddings, and a bias that tells more.
+
+    Steered embeddings take the place of the host's, which leaves the bias as it is;
+    offsets of scores are of both. A frozen autoencoder has been trained on what it was.
+    """
+    V, bias = model.recommender_.item_embeddings_, model.recommender_.item_bias_
+    of_embeddings = (
+        isinstance(probe, FrozenEstimator) and probe.n_features_in_ == V.shape[1]
+    )
+    if model.rule_ != OFFSET or bias is None or of_embeddings:
+        return np.ascontiguousarray(V)
+    return np.column_stack([V, bias])
 
 
 def _score_spread(host, X, user_ids):
@@ -277,17 +293,18 @@ def choose_form(model):
     return side, rule or "shift"
 
 
-def _fit_side(model, probe, selector, training, rows, selector_rows, rng):
+def _fit_side(
+    model, probe, selector, training, rows, selector_rows, rng, *, items=None
+):
     # Drawn whether it is needed or not: a probe given for one side must not change the
     # seed of the other's.
     seed = int(rng.integers(np.iinfo(np.int32).max))
     probe = SparseAutoencoderProbe(random_state=seed) if probe is None else probe
     memory = check_memory(model.memory)
-    items = None
-    if not model.recommender_.has_nonlinear_decode:
+    if items is None and not model.recommender_.has_nonlinear_decode:
         items = np.asarray(model.recommender_.item_embeddings_)
     return memory.cache(_measure)(
-        memory.cache(_train)(clone(probe), training, _items_for(probe, model)),
+        memory.cache(_train)(clone(probe), training, _items_for(probe, model, items)),
         clone(or_default(model, selector)),
         rows,
         selector_rows,
@@ -296,11 +313,11 @@ def _fit_side(model, probe, selector, training, rows, selector_rows, rng):
     )
 
 
-def _items_for(probe, model):
+def _items_for(probe, model, items):
     """Return the host's items for a probe that is trained on predictions."""
     if getattr(probe, "loss", None) != "prediction":
         return None
-    return np.asarray(model.recommender_.item_embeddings_)
+    return np.asarray(model.recommender_.item_embeddings_) if items is None else items
 
 
 def _train(probe, rows, item_embeddings):

@@ -68,6 +68,13 @@ class KnobMixin(ExportMixin, PostHocMixin):
         super()._take_new_items(n_new)
         # The new host may be of another kind.
         self._check_decode()
+        host, side = self.recommender_, self._item_side
+        if side is not None and side.reads_bias(host) and host.item_bias_ is None:
+            raise ValueError(
+                "`recommender` must have an item bias where the host of fit has one, "
+                f"which its neurons read; got {type(host).__name__} without. Fit the "
+                "model on that host."
+            )
         # Nobody has chosen them yet.
         self.item_groups_ = np.pad(self.item_groups_, (0, n_new), constant_values=-1)
 
@@ -167,19 +174,20 @@ class KnobMixin(ExportMixin, PostHocMixin):
         return self.set_params(strength=popular, **own)
 
     def _displace_items(self, push):
-        V = np.asarray(self.recommender_.item_embeddings_)
+        host, side = self.recommender_, self._side("item")
+        V = np.asarray(host.item_embeddings_)
         rule, reconstruction = self.rule_, self.reconstruction
-        side = self._side("item")
 
-        def offsets(V, push):
-            return side.offsets(V, push) if push.any() else None
+        def offsets(push):
+            return side.offsets(side.rows_of(host), push) if push.any() else None
 
-        def differences(V, push):
+        def differences(push):
             moved = side.move(V, push, rule=rule, reconstruction=reconstruction)
             return None if moved is V else moved - V
 
         make = offsets if rule == OFFSET else differences
-        return displace(side, V, push, make, (rule, reconstruction))
+        tables = [V, host.item_bias_] if side.reads_bias(host) else [V]
+        return displace(side, tables, push, make, (rule, reconstruction))
 
     def _steer_users(self, encoded, push):
         if push is None:

@@ -219,6 +219,25 @@ class SteeredSide:
         spread = self.knob_spreads[knob]
         return _OFFSET_UNIT * self.score_spread / spread if spread > 0 else 0.0
 
+    def reads_bias(self, host):
+        """Whether items are told by their bias too, behind their embeddings."""
+        return self.n_features > host.item_embeddings_.shape[1]
+
+    def rows_of(self, host):
+        """Return what the probe reads of the items of a host.
+
+        Parameters
+        ----------
+        host : fitted adapter
+
+        Returns
+        -------
+        ndarray of shape (n_items, n_features), dtype float32
+            Of a side of items. The host's own table where that is all.
+        """
+        V = np.asarray(host.item_embeddings_)
+        return np.column_stack([V, host.item_bias_]) if self.reads_bias(host) else V
+
     def offsets(self, rows, push, *, codes=None):
         """Return what is added to the scores of some items, for every user alike.
 

@@ -73,7 +73,8 @@ class SteeredRecommender(
         ``1 + t``, so that -1 ablates (RecSAE); ``"hold"`` holds it at t of its peak in
         every row. ``"offset"``, for ``side="item"``, leaves embeddings alone, whatever
         `reconstruction` says, and adds t times its activation to the score of an item,
-        for every user: a penalty on what the neurons of items tell of popularity. None
+        for every user: a penalty on what the neurons of items tell of popularity. They
+        read the host's item bias too, where it has one, behind the embedding. None
         is ``"shift"`` if a selector or a side is given; else ``"offset"`` on the item
         side, the strongest form where hosts were compared, for a host that has item
         embeddings.
@@ -329,8 +330,7 @@ data frame or mapping, default=None
             self._user_side = fit_user_side(self, X, user_ids, features, rng)
         if self.side_ != "user":
             self._item_side = fit_item_side(self, X, user_ids, features, rng)
-        fitted = self._user_side or self._item_side
-        self._n_features_out = fitted.n_features
+        self._n_features_out = self.recommender_._n_features_out
         taste = niche_taste(X, self.item_popularity_)
         self._mean_taste = float(np.nanmean(taste))
         warn_of_pass_through(self, X, y, user_ids)

@@ -227,9 +227,12 @@ def test_items_in_blocks_are_the_same_items(factors, target, monkeypatch):
     assert_allclose(got.steering_weights_, expected.steering_weights_, atol=1e-10)
 
 
-def test_sparse_profiles_are_the_same_profiles():
+@pytest.mark.parametrize("density", [0.02, 0.1, 0.6])
+def test_sparse_profiles_are_the_same_profiles(density, monkeypatch):
+    # Several blocks of items, where products are dense ones.
+    monkeypatch.setattr(_score_space, "_BLOCK_NUMBERS", 40 * 64)
     rng = np.random.default_rng(5)
-    sparse = csr_array(random_array((40, 200), density=0.1, random_state=rng))
+    sparse = csr_array(random_array((40, 200), density=density, random_state=rng))
     target = rng.normal(size=200)
     for name in NAMES:
         dense = fit(name, sparse.toarray(), target, n_neurons_to_select=7)

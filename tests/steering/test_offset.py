@@ -4,7 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
+from sklearn.frozen import FrozenEstimator
 
 from skpopsteer import SparseAutoencoderProbe, SteeredRecommender, as_recommender
 from skpopsteer.adapters import ArrayRecommender
@@ -124,6 +126,78 @@ def test_a_bias_of_the_host_is_kept(host, data):
     expected = model.decision_function(data.X, user_ids=ids)
     np.testing.assert_allclose(scores, expected, atol=1e-4)
     assert np.abs(vectors.item_bias - bias).max() > 0.01
+
+
+def biased_by_popularity(host, data):
+    """A host whose popularity is in its item bias, as of BPR, and not in vectors."""
+    rng = np.random.default_rng(1)
+    bias = np.log1p(data.X.sum(axis=0)).astype(np.float32)
+    V = rng.standard_normal((150, 12), dtype=np.float32)
+    return as_recommender((host.encode_users(data.X), V, bias))
+
+
+def test_neurons_read_a_bias_that_tells_of_popularity(host, data):
+    biased, ids = biased_by_popularity(host, data), np.arange(400)
+    every = PopularityNeuronSelector("score_omp", n_neurons_to_select="all")
+    model = steer(biased, data.X, every, user_ids=ids)
+    assert model.item_probe_.n_features_in_ == 13
+    plain = as_recommender((host.encode_users(data.X), biased.item_embeddings_))
+    blind = steer(plain, data.X, every, user_ids=ids)
+    assert blind.item_probe_.n_features_in_ == 12
+    assert model.item_selector_.target_r2_ > blind.item_selector_.target_r2_ + 0.1
+    rows = np.column_stack([biased.item_embeddings_, biased.item_bias_])
+    Z = model.item_probe_.transform(rows).astype(float)
+    offsets = model.decision_function(data.X, ids) - biased.decision_function(
+        data.X, ids
+    )
+    told = Z @ model.item_selector_.steering_weights_
+    assert np.corrcoef(offsets[0], -told)[0, 1] > 0.999
+    # The embeddings of users, and their width, are the host's.
+    assert model.transform(data.X, ids).shape == (400, 12)
+
+
+def test_a_bias_is_read_after_fit_as_in_fit(host, data):
+    biased, ids = biased_by_popularity(host, data), np.arange(400)
+    model = steer(biased, data.X, user_ids=ids)
+    before = model.decision_function(data.X, ids)
+    fresh = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(fresh.decision_function(data.X, ids), before)
+    changes = explain_changes(model, data.X[[0]], user_ids=ids[:1])
+    assert len(changes)
+    # One more item, as biased as the first.
+    U, V, bias = biased.encode_users(data.X, ids), *biased_tables(biased)
+    grown = as_recommender((U, V[[*range(150), 0]], bias[[*range(150), 0]]))
+    offsets = model.with_host(grown)._turn(None)[1]
+    assert offsets[-1] == pytest.approx(offsets[0], rel=1e-5)
+    # A bias that has moved is noticed; a host without one is none of the same kind.
+    moved = as_recommender((U, V, bias[::-1].copy()))
+    assert not np.array_equal(model.with_host(moved)._turn(None)[1], offsets[:-1])
+    with pytest.raises(ValueError, match="`recommender` must have an item bias where"):
+        model.with_host(as_recommender((U, V)))
+
+
+@pytest.mark.parametrize("rule", ["shift", "scale"])
+def test_other_rules_leave_the_bias_to_the_host(host, data, rule):
+    biased = biased_by_popularity(host, data)
+    model = steer(
+        biased, data.X, PopularityNeuronSelector(), rule=rule, user_ids=np.arange(400)
+    )
+    assert model.item_probe_.n_features_in_ == 12
+
+
+def test_a_frozen_probe_reads_what_it_was_trained_on(host, data):
+    biased = biased_by_popularity(host, data)
+    V, bias = biased_tables(biased)
+    for rows in (V, np.column_stack([V, bias])):
+        probe = FrozenEstimator(clone(PROBE).fit(rows))
+        model = steer(biased, data.X, probe=probe, user_ids=np.arange(400))
+        Z = probe.transform(rows).astype(float)
+        told = -Z @ model.item_selector_.steering_weights_
+        assert np.corrcoef(model._turn(None)[1], told)[0, 1] > 0.999
+
+
+def biased_tables(host):
+    return host.item_embeddings_, host.item_bias_
 
 
 def test_new_items_are_told_by_their_embeddings(model, host, data):
