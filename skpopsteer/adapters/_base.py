@@ -337,11 +337,17 @@ def ridge_fold_in(X, item_embeddings, inverse, length=None):
         if length is not None:
             norms = _lengths_of_rows(U)
             U *= length / np.where(norms > 0, norms, 1.0)
-        U = U.astype(np.float32)
+    return as_float32(U, X)
+
+
+def as_float32(U, X):
+    """Return the embeddings of rows X in float32, which has to hold them."""
+    with np.errstate(over="ignore"):
+        U = np.asarray(U, dtype=np.float32)
     if not np.isfinite(U).all():
         raise ValueError(
             "`X` must hold weights whose embeddings are within float32; got weights "
-            f"up to {X.data.max():g}. Scale them down."
+            f"up to {X.data.max(initial=0):g}. Scale them down."
         )
     return U
 

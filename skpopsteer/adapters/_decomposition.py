@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skpopsteer._compat import HasMethods, Interval
-from skpopsteer.adapters._base import EmbeddingAdapter
+from skpopsteer.adapters._base import EmbeddingAdapter, as_float32
 
 
 class DecompositionRecommender(EmbeddingAdapter):
@@ -159,7 +159,7 @@ class DecompositionRecommender(EmbeddingAdapter):
                 "TruncatedSVD, NMF and PCA do."
             ) from error
         # A frame where scikit-learn is configured to return frames.
-        return np.asarray(U, dtype=np.float32)
+        return as_float32(U, X)
 
 
 def _require_components(decomposition):

@@ -7,8 +7,13 @@ error.
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from sklearn.decomposition import TruncatedSVD
 
-from skpopsteer.adapters import ImplicitRecommender, as_recommender
+from skpopsteer.adapters import (
+    DecompositionRecommender,
+    ImplicitRecommender,
+    as_recommender,
+)
 from skpopsteer.datasets import make_interactions
 from skpopsteer.neurons import (
     ConceptNeuronSelector,
@@ -183,6 +188,13 @@ def test_weights_that_implicit_makes_nothing_of():
     model = ImplicitRecommender(AlternatingLeastSquares(4, use_gpu=False))
     line = refusal(model.fit, csr_array([[1e30]]))
     assert line.startswith("`X` must hold weights that least squares can be solved")
+
+
+def test_weights_that_a_decomposition_makes_huge_vectors_of():
+    host = DecompositionRecommender(TruncatedSVD(1, random_state=0))
+    X = csr_array([[1e300, 0.0]])
+    answer(host.fit, X)
+    attempt(host.recommend, X)
 
 
 def test_spread_of_huge_scores_overflowed():
