@@ -68,7 +68,7 @@ def measure(host, data, split, again, folder):
         with warnings.catch_warnings():
             # That published autoencoders lose accuracy is part of the result.
             warnings.filterwarnings("ignore", message="`probe` must keep")
-            warnings.filterwarnings("ignore", message=".* of .* neurons never fire")
+            warnings.filterwarnings("ignore", message="`dead_neurons_` must stay")
             cell = run_cell(families, valid, test, split).to_dict()
         if known:
             cell["chosen"] += known["chosen"]

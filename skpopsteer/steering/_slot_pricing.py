@@ -27,7 +27,7 @@ from skpopsteer.steering._slot_prices import Exposure, fit_prices, make_market
 
 #: Strengths that prices are found for; those between are interpolated.
 _STRENGTHS = np.geomspace(1e-4, 0.1, 13)
-#: More than any item ever has.
+#: More exposures than any item ever has.
 _MOST_EXPOSURES = 2**53
 #: Users that prices are found on, at most.
 _PRICED_USERS = 10_000
