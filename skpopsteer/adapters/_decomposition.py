@@ -134,8 +134,9 @@ class DecompositionRecommender(EmbeddingAdapter):
         return np.ascontiguousarray(components.T, dtype=np.float32)
 
     def _train(self, X):
-        # TruncatedSVD divides by the variance, which rows that are all alike lack.
-        with np.errstate(invalid="ignore", divide="ignore"):
+        # TruncatedSVD divides by the variance, which rows that are all alike lack, and
+        # huge ones have too much of.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             try:
                 trained = clone(self.decomposition).fit(X)
             except (ArpackError, LinAlgError) as error:

@@ -192,9 +192,9 @@ def test_weights_that_implicit_makes_nothing_of():
 
 def test_weights_that_a_decomposition_makes_huge_vectors_of():
     host = DecompositionRecommender(TruncatedSVD(1, random_state=0))
-    X = csr_array([[1e300, 0.0]])
-    answer(host.fit, X)
-    attempt(host.recommend, X)
+    for X in (csr_array([[1e300, 0.0]]), csr_array([[0.0, 0.0], [1e300, 0.0]])):
+        answer(host.fit, X)
+        attempt(host.recommend, X)
 
 
 def test_spread_of_huge_scores_overflowed():
