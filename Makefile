@@ -133,8 +133,11 @@ $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 		--only-binary=:all: -c constraints-oldest.txt -e ".[test]"
 	@touch $@
 
+# torch 2.4 warns of the way in which it pickles tensors itself.
 test-oldest: $(OLDEST)/.installed
-	$(ONE_THREAD) $(OLDEST)/bin/python -m pytest -n auto -q -m "not slow" $(VERSION_TESTS)
+	$(ONE_THREAD) $(OLDEST)/bin/python -m pytest -n auto -q -m "not slow" \
+		-W 'ignore:You are using `torch.load` with `weights_only=False`:FutureWarning' \
+		$(VERSION_TESTS)
 
 # Another Python, with the newest of everything that it has wheels for; as much on disk.
 # The warning is of Cornac, about its own training.

@@ -31,7 +31,7 @@ def _ridge(X, V, regularization):
     penalty = regularization * (V**2).sum() / V.shape[1]
     stacked = np.vstack([V, np.sqrt(penalty) * np.eye(V.shape[1])])
     targets = np.vstack([X.toarray().T, np.zeros((V.shape[1], X.shape[0]))])
-    return np.linalg.lstsq(stacked, targets)[0].T
+    return np.linalg.lstsq(stacked, targets, rcond=None)[0].T
 
 
 @pytest.mark.parametrize("regularization", [0.0, 0.1, 2.0])
