@@ -76,8 +76,9 @@ def unit_of(model, neuron):
     """Return what turns a knob of one neuron into a push: of offsets, by its spread."""
     if model.rule_ != "offset":
         return 1.0
-    spread = model.item_probe_.transform(model.recommender_.item_embeddings_).std(0)
-    return 0.25 * model._side("item").score_spread / spread[neuron]
+    side = model._side("item")
+    spread = side.probe.transform(side.rows_of(model.recommender_)).std(0)
+    return 0.25 * side.score_spread / spread[neuron]
 
 
 def lists_with_neurons(model, rows, strength, neurons):
