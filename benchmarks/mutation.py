@@ -40,6 +40,7 @@ def main():
     parser.add_argument("--again", action="store_true", help="forget all verdicts")
     parser.add_argument("--report", action="store_true", help="only write the tables")
     parser.add_argument("--folder", default=str(ROOT / "build" / "mutation"))
+    parser.add_argument("--results", default=str(RESULTS), help="where to write")
     args = parser.parse_args()
     copies = pathlib.Path(args.folder).resolve()
     if args.again:
@@ -64,7 +65,7 @@ def main():
                 by_file[file] = found, sampled(found, args.sample, args.seed)
     text = report(copies, by_file, args.sample, args.seed)
     print(text)
-    RESULTS.write_text(text, encoding="utf-8")
+    pathlib.Path(args.results).write_text(text, encoding="utf-8")
 
 
 def is_asked(file, args):
