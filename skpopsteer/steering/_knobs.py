@@ -70,10 +70,11 @@ class KnobMixin(ExportMixin, PostHocMixin):
         self._check_decode()
         host, side = self.recommender_, self._item_side
         if side is not None and side.reads_bias(host) and host.item_bias_ is None:
+            kind = type(getattr(host, "estimator", host)).__name__
             raise ValueError(
                 "`recommender` must have an item bias where the host of fit has one, "
-                f"which its neurons read; got {type(host).__name__} without. Fit the "
-                "model on that host."
+                f"which its neurons read; got {kind} without one. Fit the model on "
+                "that host."
             )
         # Nobody has chosen them yet.
         self.item_groups_ = np.pad(self.item_groups_, (0, n_new), constant_values=-1)

@@ -361,3 +361,12 @@ def test_taking_out_all_of_a_direction_is_a_projection(tables, with_bias):
     np.testing.assert_allclose(again[0], users, atol=1e-12)
     np.testing.assert_allclose(again[1], ones, atol=1e-12)
     assert directions.take_out(U, 1.0, direction, 0.0)[0] is U
+
+
+def test_one_interaction_weighs_as_much_as_all():
+    V = np.random.default_rng(0).normal(size=(5, 3))
+    host = as_recommender((np.ones((1, 3)), V))
+    popularity = np.array([0.0, 0.0, 1.0, 0.0, 0.0])
+    total, _ = sums.sum_centroids(host, popularity)
+    V = host.item_embeddings_
+    np.testing.assert_allclose(total, V[2] - V.mean(axis=0), rtol=1e-5)

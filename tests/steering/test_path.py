@@ -103,3 +103,23 @@ def test_the_autoencoder_encodes_a_row_once_for_all_strengths(host, split, monke
         monkeypatch.setattr(f"skpopsteer.steering._side.{bound}", 50 * 32)
     np.testing.assert_array_equal(model._path(X, strengths, 10), apart)
     assert encoded[1:4] == [50, 20, 50]
+
+
+def test_one_measure_may_be_named_alone(model, split):
+    X, y = split
+    alone = steering_path(model, X, y, [0.0, 1.0], scoring="ndcg@5")
+    listed = steering_path(model, X, y, [0.0, 1.0], scoring=["ndcg@5"])
+    assert list(alone.scores) == ["ndcg@5"]
+    np.testing.assert_array_equal(alone.scores["ndcg@5"], listed.scores["ndcg@5"])
+
+
+@pytest.mark.parametrize(
+    ("strengths", "line"),
+    [
+        ([[0.0], [0.0, 1.0]], "`strengths` must be an array; got rows of unequal"),
+        (["a"], "`strengths` must be numbers; got dtype <U1. Pass a list such as"),
+    ],
+)
+def test_strengths_that_are_no_numbers_are_refused(model, split, strengths, line):
+    with pytest.raises((ValueError, TypeError), match=f"^{line}"):
+        steering_path(model, *split, strengths)

@@ -10,12 +10,19 @@ from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 
-from skpopsteer import PopularityPenaltyReranker, RelevanceCalibrator, as_recommender
+from skpopsteer import (
+    PopularityPenaltyReranker,
+    RelevanceCalibrator,
+    _spans,
+    as_recommender,
+)
 from skpopsteer._pool import draw_pool
 from skpopsteer.datasets import make_interactions
 from skpopsteer.metrics import ndcg
 from skpopsteer.model_selection import HeldOut, hide_interactions
+from skpopsteer.steering._relevance_calibrator import _BINS, _reliability
 from skpopsteer.steering._relevance_features import COLUMNS, N_FEATURES
 from skpopsteer.steering._relevance_rows import draw_pools, hits_of, sample_rows
 
@@ -285,3 +292,71 @@ def test_empty_histories_and_short_pools_are_calibrated(host, data):
     assert np.isfinite(p[0]).all()
     n_left = int((X[1] == 0).sum())
     assert (ids[1] >= 0).sum() == min(10, n_left)
+
+
+def test_users_are_looked_up_in_fit_and_after(data):
+    X, y = data
+    svd = TruncatedSVD(8, random_state=0).fit(X)
+    tables = as_recommender((svd.transform(X)[::-1], svd.components_.T))
+    # The last row is the first of the host's users: a fold-in gives other pools.
+    ids = np.arange(X.shape[0])[::-1]
+    pools = tables.recommend(X, 60, user_ids=ids)
+    model = RelevanceCalibrator(tables, pool_size=60, random_state=0)
+    model.fit(X, y, user_ids=ids)
+    assert model.n_hits_ == np.take_along_axis(y.toarray() > 0, pools, axis=1).sum()
+    items, _ = model.predict_relevance(X, user_ids=ids)
+    np.testing.assert_array_equal(items, pools)
+    lists = model.recommend(X, user_ids=ids)
+    assert (lists[:, :, None] == pools[:, None, :]).any(axis=2).all()
+
+
+def test_lists_that_run_out_are_padded(model, data):
+    lists = model.recommend(data[0][:3], candidates=[0, 1, 2])
+    assert (lists[:, 3:] == -1).all()
+    assert ((lists >= 0).sum(axis=1) <= 3).all()
+
+
+def test_bins_hold_equal_shares_of_the_expected_hits():
+    p = np.full(1000, 0.5)
+    found = _reliability(p, np.arange(1000) % 2 == 0)
+    assert found.count.tolist() == [1000 // _BINS] * _BINS
+    assert found.predicted.tolist() == found.observed.tolist() == [0.5] * _BINS
+
+
+class Weighed(LogisticRegression):
+    """A classifier that tells what its rows weighed."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.weight_ = sample_weight
+        return super().fit(X, y, sample_weight)
+
+
+def test_rows_weigh_by_their_rank_in_the_pool(host, data):
+    model = RelevanceCalibrator(
+        host, estimator=Weighed(), pool_size=60, random_state=0
+    ).fit(*data)
+    for estimator in model.estimators_:
+        weight = estimator.weight_
+        assert weight.max() <= 1
+        assert len(np.unique(weight)) == 60
+
+
+def test_pools_of_several_spans_are_one(model, host, data, monkeypatch):
+    monkeypatch.setattr(_spans, "SPAN_ROWS", 150)
+    parts = RelevanceCalibrator(host, pool_size=60, random_state=0).fit(*data)
+    assert len(draw_pools(host, data[0], None, 60)) == 4
+    assert parts.n_hits_ == model.n_hits_
+    assert parts.brier_score_ == pytest.approx(model.brier_score_, rel=0.01)
+
+
+def test_few_users_are_warned_of(host, data):
+    X, y = data
+    with pytest.warns(UserWarning, match=r"^`y` must have hits to learn from, held-ou"):
+        RelevanceCalibrator(host, pool_size=60, random_state=0).fit(X[:50], y[:50])
+
+
+def test_scores_of_items_are_described_and_new_ones_are_usual(model):
+    features = model._features
+    assert np.ptp(features.spread) > 1
+    grown = features.with_new_items(2)
+    np.testing.assert_array_equal(grown.spread, [*features.spread, 0, 0])
