@@ -156,3 +156,17 @@ def test_a_host_that_only_looks_up_gives_frames_too(interactions):
     ids = np.arange(200)
     frame = model.fit(interactions, user_ids=ids).transform(interactions, user_ids=ids)
     assert frame.shape == (200, 6)
+
+
+def test_the_item_side_may_have_a_strength_of_its_own(host, interactions):
+    probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
+    model = SteeredRecommender(
+        host, side="both", rule="scale", probe=probe, random_state=0
+    ).fit(interactions)
+    push, displacement = at(model, strength=1.0, item_strength=0.25)._turn(None)
+    np.testing.assert_array_equal(push, model._turn(1.0)[0])
+    np.testing.assert_array_equal(displacement, model._turn(0.25)[1])
+    assert not np.array_equal(displacement, model._turn(1.0)[1])
+    # One knob: what is set keeps its proportion.
+    halved = at(model, strength=1.0, item_strength=0.25)._turn(0.5)[1]
+    np.testing.assert_array_equal(halved, model._turn(0.125)[1])
