@@ -170,3 +170,22 @@ def test_the_item_side_may_have_a_strength_of_its_own(host, interactions):
     # One knob: what is set keeps its proportion.
     halved = at(model, strength=1.0, item_strength=0.25)._turn(0.5)[1]
     np.testing.assert_array_equal(halved, model._turn(0.125)[1])
+
+
+def test_codes_before_and_after_are_what_is_decoded(host, interactions):
+    probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
+    model = SteeredRecommender(host, rule="scale", probe=probe, random_state=0)
+    side = model.fit(interactions)._side("user")
+    U, push = host.encode_users(interactions), model._turn(1.0)[0]
+    factors = np.linspace(0, 2, len(U), dtype=np.float32)
+    for each in (None, factors):
+        before, after = side.codes_turned(U, push, rule="scale", factors=each)
+        moved = side.move(
+            U, push, rule="scale", reconstruction="residual", factors=each
+        )
+        change = (after - before) @ side.probe.decoder_weights_
+        np.testing.assert_allclose(moved, U + change, atol=1e-5)
+        assert np.abs(change).max() > 0.01
+    for nothing in (0 * push, push):
+        before, after = side.codes_turned(U, nothing, rule="scale", factors=0 * factors)
+        np.testing.assert_array_equal(before, after)
