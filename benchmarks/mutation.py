@@ -6,7 +6,8 @@ test fails on has survived. Written to ``results/mutation.md``.
 
 ``--sample 25`` mutants are drawn from every file, always the same ones for a seed;
 ``--sample 0`` takes all of them (hours). ``--only 'metrics/*'`` takes some files, and
-what is known of the others stays. ``--tests`` takes some of the tests: what they kill
+what is known of the others stays, in the
+tables too. ``--tests`` takes some of the tests: what they kill
 is killed; a run with other tests begins anew. Mutants that cannot be told from the code
 itself are listed, with the reason, in ``equivalent_mutants.toml``.
 """
@@ -63,9 +64,11 @@ def main():
         for file in files[folder]:
             if found := find_mutants(copies / folder, file):
                 by_file[file] = found, sampled(found, args.sample, args.seed)
-    text = report(copies, by_file, args.sample, args.seed)
+    results = pathlib.Path(args.results)
+    known = results.read_text(encoding="utf-8") if results.is_file() else ""
+    text = report(copies, by_file, args.sample, args.seed, "" if args.again else known)
     print(text)
-    pathlib.Path(args.results).write_text(text, encoding="utf-8")
+    results.write_text(text, encoding="utf-8")
 
 
 def is_asked(file, args):

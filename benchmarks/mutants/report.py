@@ -1,6 +1,7 @@
 """The tables of mutation testing."""
 
 import collections
+import re
 from importlib.metadata import version
 
 from mutants.copies import FOLDERS
@@ -21,9 +22,11 @@ FORMULAS = (
     "steering/_slot_prices.py", "steering/_slot_programme.py",
     "steering/_strength_search.py",
 )  # fmt: skip
+#: A row of a file: what was tried, killed, stopped, equivalent and survived.
+_ROW = r"^\| `(\w+/\w+\.py)` \| 1 \| \d+" + 5 * r" \| (\d+)" + r" \| "
 
 
-def report(copies, by_file, size, seed):
+def report(copies, by_file, size, seed, known=""):
     """Return the tables.
 
     Parameters
@@ -33,12 +36,15 @@ def report(copies, by_file, size, seed):
     by_file : dict of str to tuple
         The mutants of every file, and those of them that are tried.
     size, seed : int
+    known : str, default=""
+        The tables as they are: what they say of files without a verdict here stays.
 
     Returns
     -------
     str
     """
     counts, alive, same = _count(copies, by_file)
+    stays = _carry_over(counts, by_file, known)
     waiting = [f"`{file}`" for file in by_file if not counts[file]["tried"]]
     drawn = f"{size} a file, drawn with seed {seed}" if size else "all of them"
     header = [
@@ -58,8 +64,9 @@ def report(copies, by_file, size, seed):
         "sentence are left out. *Killed*: a test fails. *Stopped*: by the limit of "
         "time, or a crash. *Equivalent*: means the same as the code; "
         "`benchmarks/equivalent_mutants.toml` says why. *Score*: killed or stopped, of "
-        "those tried that are not equivalent. Tests: those of the folder itself, its "
-        "doctests and, but for `metrics`, `tests/golden`. Functions below a decorator, "
+        "those tried that are not equivalent. Tests: of the folder itself, its "
+        "doctests and, but for `metrics`, `tests/golden`; what some kill the others do "
+        "not try. Functions below a decorator, "
         "as properties and some `fit`, are not mutated. Survivors in files of formulas "
         "have been given a test, so that this sample is no longer a fair one for them: "
         "another `--seed` is.",
@@ -85,13 +92,11 @@ def report(copies, by_file, size, seed):
         *(["Not tried yet: " + ", ".join(waiting) + ".", ""] if waiting else []),
     ]
     for title, shown in [
-        ("Survivors", [(mutant, "") for mutant in alive]),
-        ("Equivalent mutants", same),
+        ("Survivors", [_change(mutant, "") for mutant in alive]),
+        ("Equivalent mutants", [_change(mutant, why) for mutant, why in same]),
     ]:
-        if shown:
-            lines += [f"## {title}", ""]
-            lines += [_change(mutant, why) for mutant, why in shown]
-            lines += [""]
+        if shown := shown + stays[title]:
+            lines += [f"## {title}", "", *sorted(shown), ""]
     return "\n".join(lines)
 
 
@@ -118,12 +123,49 @@ def _count(copies, by_file):
             elif verdict in ("survived", "no test"):
                 alive.append(mutant)
             found[verdict] += 1
-        groups = [file, file.partition("/")[0], "all"]
-        if file in FORMULAS:
-            groups.append("formulas")
-        for group in groups:
+        for group in _groups(file):
             counts[group].update(found)
     return counts, alive, same
+
+
+def _carry_over(counts, by_file, known):
+    """Add what is known of files without a verdict; return the lines on their mutants.
+
+    Parameters
+    ----------
+    counts : dict of str to Counter
+        Changed.
+    by_file : dict of str to tuple
+    known : str
+        Tables of before.
+
+    Returns
+    -------
+    dict of str to list of str
+        By the title of a section.
+    """
+    carried = set()
+    columns = ("tried", "killed", "stopped", "equivalent", "survived")
+    for file, *values in re.findall(_ROW, known, re.M):
+        if file in by_file and not counts[file]["tried"]:
+            carried.add(file)
+            for group in _groups(file):
+                counts[group].update(dict(zip(columns, map(int, values), strict=True)))
+    lines = {}
+    for title in ("Survivors", "Equivalent mutants"):
+        section = known.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        lines[title] = [
+            line
+            for line in section.splitlines()
+            if any(line.startswith(f"- `{file}`") for file in carried)
+        ]
+    return lines
+
+
+def _groups(file):
+    """Return what a file is counted in: itself, its folder, all, files of formulas."""
+    groups = [file, file.partition("/")[0], "all"]
+    return [*groups, "formulas"] if file in FORMULAS else groups
 
 
 def _row(label, found):

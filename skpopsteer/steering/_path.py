@@ -70,7 +70,7 @@ def steering_path(model, X, y, strengths, *, scoring=_SCORING, user_ids=None):
             "`model` must be a fitted recommender with a strength; got "
             f"{type(model).__name__}. Wrap a host in SteeredRecommender and fit it."
         )
-    scorer = get_scorer([scoring] if isinstance(scoring, str) else scoring)
+    scorer = get_scorer(scoring)
     strengths = as_array("strengths", strengths)
     if strengths.dtype.kind not in "biuf":
         raise TypeError(

@@ -1,6 +1,7 @@
 """Closed forms against autograd, and the identities that hold among them."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -370,3 +371,8 @@ def test_one_interaction_weighs_as_much_as_all():
     total, _ = sums.sum_centroids(host, popularity)
     V = host.item_embeddings_
     np.testing.assert_allclose(total, V[2] - V.mean(axis=0), rtol=1e-5)
+
+
+def test_a_span_without_rows_draws_nothing():
+    settings = SimpleNamespace(loss="bpr", n_samples=2, seed=0)
+    assert callable(sums._by_score(settings, np.empty(0, dtype=np.int64)))

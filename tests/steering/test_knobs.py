@@ -189,3 +189,19 @@ def test_codes_before_and_after_are_what_is_decoded(host, interactions):
     for nothing in (0 * push, push):
         before, after = side.codes_turned(U, nothing, rule="scale", factors=0 * factors)
         np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("side", ["user", "item"])
+def test_scores_of_some_items_are_those_of_all(host, interactions, side):
+    probe = SparseAutoencoderProbe(32, k=4, max_iter=5, random_state=0)
+    model = SteeredRecommender(
+        host, rule="scale", side=side, probe=probe, random_state=0
+    ).fit(interactions)
+    encoded, turned = model._encode(interactions, None), model._turn(1.0)
+    encoded = model._steer(encoded, turned)
+    whole = np.empty(interactions.shape, dtype=np.float32)
+    model._score_into(whole, encoded, interactions, turned)
+    some = slice(10, 25)
+    part = np.empty_like(whole[:, some])
+    model._score_into(part, encoded, interactions, turned, some)
+    np.testing.assert_allclose(part, whole[:, some], rtol=1e-5, atol=1e-6)

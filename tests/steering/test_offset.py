@@ -172,8 +172,9 @@ def test_a_bias_is_read_after_fit_as_in_fit(host, data):
     # A bias that has moved is noticed; a host without one is none of the same kind.
     moved = as_recommender((U, V, bias[::-1].copy()))
     assert not np.array_equal(model.with_host(moved)._turn(None)[1], offsets[:-1])
-    with pytest.raises(ValueError, match="its neurons read; got ArrayRecommender w"):
-        model.with_host(as_recommender((U, V)))
+    for plain in (as_recommender((U, V)), ArrayRecommender(U, V)):
+        with pytest.raises(ValueError, match="neurons read; got ArrayRecommender w"):
+            model.with_host(plain)
 
 
 @pytest.mark.parametrize("rule", ["shift", "scale"])

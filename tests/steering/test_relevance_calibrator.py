@@ -296,10 +296,13 @@ def test_empty_histories_and_short_pools_are_calibrated(host, data):
 
 def test_users_are_looked_up_in_fit_and_after(data):
     X, y = data
-    svd = TruncatedSVD(8, random_state=0).fit(X)
-    tables = as_recommender((svd.transform(X)[::-1], svd.components_.T))
-    # The last row is the first of the host's users: a fold-in gives other pools.
-    ids = np.arange(X.shape[0])[::-1]
+    rng = np.random.default_rng(0)
+    # What users hold tells nothing of their vectors: a fold-in gives other pools.
+    tables = as_recommender(tuple(rng.normal(size=(n, 8)) for n in X.shape))
+    ids = rng.permutation(X.shape[0])
+    assert not np.array_equal(
+        tables.recommend(X, 60), tables.recommend(X, 60, user_ids=ids)
+    )
     pools = tables.recommend(X, 60, user_ids=ids)
     model = RelevanceCalibrator(tables, pool_size=60, random_state=0)
     model.fit(X, y, user_ids=ids)
@@ -355,7 +358,8 @@ def test_few_users_are_warned_of(host, data):
         RelevanceCalibrator(host, pool_size=60, random_state=0).fit(X[:50], y[:50])
 
 
-def test_scores_of_items_are_described_and_new_ones_are_usual(model):
+def test_scores_of_items_are_described_and_new_ones_are_usual(host, data):
+    model = RelevanceCalibrator(host, pool_size=60, random_state=0).fit(*data)
     features = model._features
     assert np.ptp(features.spread) > 1
     grown = features.with_new_items(2)
