@@ -110,6 +110,8 @@ def _count(copies, by_file):
         found = collections.Counter(
             {"files": 1, "possible": len(mutants), "tried": 0, "without": 0}
         )
+        if not any(mutant.name in became for mutant in tried):
+            tried = []
         for mutant in tried:
             verdict = became.get(mutant.name)
             if mutant.change in equivalents:

@@ -105,6 +105,13 @@ def test_the_autoencoder_encodes_a_row_once_for_all_strengths(host, split, monke
     assert encoded[1:4] == [50, 20, 50]
 
 
+def test_lists_are_as_long_as_the_measures_ask(model, split):
+    X, y = split
+    path = steering_path(model, X, y, [0.5], scoring=["ndcg@15", "ndcg@5"])
+    ids = model.recommend(X, 15, strength=0.5)
+    assert path.scores["ndcg@15"][0] == pytest.approx(ndcg(y, ids, k=15))
+
+
 def test_one_measure_may_be_named_alone(model, split):
     X, y = split
     alone = steering_path(model, X, y, [0.0, 1.0], scoring="ndcg@5")
