@@ -70,9 +70,18 @@ class Checkpoint:
         content = [LAYOUT, fingerprint, _encode(state, arrays)]
         text = json.dumps(content).encode()
         arrays[STRUCTURE] = np.frombuffer(text, dtype=np.uint8)
+        self._write(arrays)
+
+    def _write(self, arrays):
         # By its name it would get an ending.
         with whole_file(self.path) as unfinished, open(unfinished, "wb") as stream:
-            np.savez(stream, **arrays)
+            try:
+                np.savez(stream, **arrays)
+            except ValueError as error:
+                # Of an array that Ctrl-C cut off, the archive says it cannot be closed.
+                if isinstance(error.__context__, KeyboardInterrupt):
+                    raise error.__context__ from None
+                raise
 
     def load(self, fingerprint):
         """Return the state, or None if there is no file.
