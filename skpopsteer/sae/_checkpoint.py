@@ -70,9 +70,6 @@ class Checkpoint:
         content = [LAYOUT, fingerprint, _encode(state, arrays)]
         text = json.dumps(content).encode()
         arrays[STRUCTURE] = np.frombuffer(text, dtype=np.uint8)
-        self._write(arrays)
-
-    def _write(self, arrays):
         # By its name it would get an ending.
         with whole_file(self.path) as unfinished, open(unfinished, "wb") as stream:
             try:

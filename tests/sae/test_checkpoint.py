@@ -320,8 +320,6 @@ def test_a_process_killed_while_saving_leaves_a_whole_file_or_none(path):
 
 
 def test_ctrl_c_while_an_array_is_begun_is_ctrl_c(path, monkeypatch):
-    saved = Checkpoint(path)
-    saved.save({"n": 1}, "of this")
     begin = zipfile.ZipFile.open
 
     def interrupted(archive, *args, **kwargs):
@@ -331,7 +329,5 @@ def test_ctrl_c_while_an_array_is_begun_is_ctrl_c(path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(zipfile.ZipFile, "open", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            saved._write({"n": np.arange(2)})
-    # What was there is there, and nothing beside it.
-    assert saved.load("of this") == {"n": 1}
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+            Checkpoint(path).save({"n": np.arange(2)}, "of this")
+    assert not any(path.parent.iterdir())
