@@ -6,10 +6,10 @@ test fails on has survived. Written to ``results/mutation.md``.
 
 ``--sample 25`` mutants are drawn from every file, always the same ones for a seed;
 ``--sample 0`` takes all of them (hours). ``--only 'metrics/*'`` takes some files, and
-what is known of the others stays, in the
-tables too. ``--tests`` takes some of the tests: what they kill
-is killed; a run with other tests begins anew. Mutants that cannot be told from the code
-itself are listed, with the reason, in ``equivalent_mutants.toml``.
+what is known of the others stays, in the tables too where the sample is the same.
+``--tests`` takes some of the tests: what they kill is killed; a run with other tests
+begins anew. Mutants that cannot be told from the code itself are listed, with the
+reason, in ``equivalent_mutants.toml``.
 """
 
 import argparse
@@ -41,7 +41,6 @@ def main():
     parser.add_argument("--again", action="store_true", help="forget all verdicts")
     parser.add_argument("--report", action="store_true", help="only write the tables")
     parser.add_argument("--folder", default=str(ROOT / "build" / "mutation"))
-    parser.add_argument("--results", default=str(RESULTS), help="where to write")
     args = parser.parse_args()
     copies = pathlib.Path(args.folder).resolve()
     if args.again:
@@ -64,11 +63,10 @@ def main():
         for file in files[folder]:
             if found := find_mutants(copies / folder, file):
                 by_file[file] = found, sampled(found, args.sample, args.seed)
-    results = pathlib.Path(args.results)
-    known = results.read_text(encoding="utf-8") if results.is_file() else ""
-    text = report(copies, by_file, args.sample, args.seed, "" if args.again else known)
+    known = "" if args.again else RESULTS.read_text(encoding="utf-8")
+    text = report(copies, by_file, args.sample, args.seed, known)
     print(text)
-    results.write_text(text, encoding="utf-8")
+    RESULTS.write_text(text, encoding="utf-8")
 
 
 def is_asked(file, args):

@@ -512,6 +512,12 @@ def test_saving_leaves_the_model_as_it_is(file):
     assert model.recommender_.model is als
 
 
+def assert_saved_whole(file):
+    save(PopularityNeuronSelector(fdr=0.3), file)
+    assert load(file).fdr == 0.3
+    assert list(file.parent.iterdir()) == [file]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 def test_a_file_that_is_swept_before_it_is_locked_is_begun_anew(file, monkeypatch):
     lock, swept = _whole_file._lock, []
@@ -523,10 +529,8 @@ def test_a_file_that_is_swept_before_it_is_locked_is_begun_anew(file, monkeypatc
         return lock(stream)
 
     monkeypatch.setattr(_whole_file, "_lock", late)
-    save(PopularityNeuronSelector(fdr=0.3), file)
+    assert_saved_whole(file)
     assert len(swept) == 1
-    assert load(file).fdr == 0.3
-    assert list(file.parent.iterdir()) == [file]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
@@ -545,10 +549,8 @@ def test_a_file_that_is_being_swept_is_begun_anew(file, monkeypatch):
         return lock(stream)
 
     monkeypatch.setattr(_whole_file, "_lock", late)
-    save(PopularityNeuronSelector(fdr=0.3), file)
+    assert_saved_whole(file)
     assert len(swept) == 1
-    assert load(file).fdr == 0.3
-    assert list(file.parent.iterdir()) == [file]
 
 
 def test_only_its_own_unfinished_files_are_swept(file):

@@ -44,9 +44,10 @@ def report(copies, by_file, size, seed, known=""):
     str
     """
     counts, alive, same = _count(copies, by_file)
-    stays = _carry_over(counts, by_file, known)
-    waiting = [f"`{file}`" for file in by_file if not counts[file]["tried"]]
     drawn = f"{size} a file, drawn with seed {seed}" if size else "all of them"
+    # Figures of another sample do not go into one table with these.
+    stays = _carry_over(counts, by_file, known if f": {drawn}." in known else "")
+    waiting = [f"`{file}`" for file in by_file if not counts[file]["tried"]]
     header = [
         "| | files | possible | tried | killed | stopped | equivalent | survived | "
         "score |",
@@ -66,10 +67,10 @@ def report(copies, by_file, size, seed, known=""):
         "`benchmarks/equivalent_mutants.toml` says why. *Score*: killed or stopped, of "
         "those tried that are not equivalent. Tests: of the folder itself, its "
         "doctests and, but for `metrics`, `tests/golden`; what some kill the others do "
-        "not try. Functions below a decorator, "
-        "as properties and some `fit`, are not mutated. Survivors in files of formulas "
-        "have been given a test, so that this sample is no longer a fair one for them: "
-        "another `--seed` is.",
+        "not try. Functions below a decorator, as properties and some `fit`, are not "
+        "mutated. Files that a run does not try keep their figures of a run before. "
+        "Survivors in files of formulas have been given a test, so that this sample is "
+        "no longer a fair one for them: another `--seed` is.",
         "",
         "## Files of formulas",
         "",
