@@ -28,7 +28,7 @@ help:
 	@echo "make test-sklearn  run the estimator tests on scikit-learn $(SKLEARN_VERSIONS)"
 	@echo "make bench         measure what the benchmarks claim (hours)"
 	@echo "make bench-hosts   train the hosts of the frontier table (an hour or two)"
-	@echo "make bench-frontier measure every method on those hosts (55 minutes)"
+	@echo "make bench-frontier measure every method on those hosts (57 minutes)"
 	@echo "make install       only make .venv, with what the demo needs"
 
 $(BIN)/python:

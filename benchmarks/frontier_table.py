@@ -46,15 +46,21 @@ def run(host, data, split, again=()):
         return measure(host, data, split, again, folder)
 
 
-def measure(host, data, split, again, folder):
-    """Do what `run` does, with a folder for what methods share."""
-    start = time.perf_counter()
+def judged(host, data, split):
+    """Return a stored pair, how many items a pool has, and which rows are judged."""
     pair = load_pair(host, data, split)
     pool_size = min(POOL_SIZE_OF.get(data, POOL_SIZE), pair.n_items)
     n_users, rows = pair.X_train.shape[0], None
     if n_users > N_USERS:
         rows = np.random.default_rng(split).choice(n_users, N_USERS, replace=False)
         rows.sort()
+    return pair, pool_size, rows
+
+
+def measure(host, data, split, again, folder):
+    """Do what `run` does, with a folder for what methods share."""
+    start = time.perf_counter()
+    pair, pool_size, rows = judged(host, data, split)
     valid = Judge(pair, "valid", pool_size, rows)
     families = make_families(pair, valid, pool_size, split, folder)
     path = CELLS / f"{host}-{data}-{split}.json"

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from frontier.judge import MEASURES, better
 from skpopsteer.topk import merge_lists
 
-__all__ = ["KEEP_TOP", "LEVELS", "Cell", "run_cell"]
+__all__ = ["KEEP_TOP", "LEVELS", "Cell", "choose", "draw_scouts", "run_cell", "tune"]
 
 #: Shares of the host's NDCG that a list may cost.
 LEVELS = (0.99, 0.97, 0.95, 0.9, 0.8)
@@ -73,9 +73,7 @@ def run_cell(families, valid, test, seed):
     """
     cell = Cell({"ndcg": test.base, **test.measure(test.own)})
     rng = np.random.default_rng(seed)
-    n_users = len(valid.pool.items)
-    rows = np.sort(rng.permutation(n_users)[:N_SCOUTS])
-    scouts = valid if len(rows) == n_users else valid.cut(rows)
+    n_users, scouts = len(valid.pool.items), draw_scouts(valid, rng)
     weights = rng.multinomial(n_users, np.full(n_users, 1 / n_users), N_DRAWS)
     for family, fit in families.items():
         start = time.perf_counter()
@@ -95,6 +93,13 @@ def run_cell(families, valid, test, seed):
             }  # fmt: skip
         cell.seconds[family] = time.perf_counter() - start
     return cell
+
+
+def draw_scouts(valid, rng):
+    """Return a judge of fewer users, who find the range of a strength."""
+    n_users = len(valid.pool.items)
+    rows = np.sort(rng.permutation(n_users)[:N_SCOUTS])
+    return valid if len(rows) == n_users else valid.cut(rows)
 
 
 def tune(variants, valid, scouts):

@@ -68,7 +68,9 @@ class NeuronExplorer:
     ``rule="offset"``; with other rules for items nothing is known between the
     positions, beyond them, with several knobs turned, or with a neuron turned, and all
     lists are marked there. Of items that are shifted with 1,024 neurons some 500 fit.
-    Names that would take too much of the page are shortened in it.
+    Names that would take too much of the page are shortened in it. Of an autoencoder
+    with more than 64 neurons active for an item, as the default form has, those with
+    the most weight can be turned by themselves; the knobs turn all.
 
     A host that decodes with layers of its own cannot be run in a page. Then the page
     says why, and shows the lists at the model's own strength.

@@ -7,6 +7,7 @@ from scipy.sparse import csr_array, vstack
 
 from skpopsteer.inspection._explorer_sides import decoder_of
 from skpopsteer.neurons._row_items import as_activations
+from skpopsteer.neurons._score_space import row_products
 from skpopsteer.steering._rules import OFFSET
 from skpopsteer.steering._side import encode
 
@@ -157,8 +158,11 @@ def find_tops(model, activity, n_items=10, n_users=5, n_pushed=5, n_cofiring=5):
         def users(neurons):
             return (X @ Z[:, neurons]).toarray() / lengths[:, None]
 
+    # Exact up to 2**24 rows.
+    counted = fires.astype(np.float32)
+
     def cofiring(neurons):
-        both = (fires @ fires[neurons].T).toarray()
+        both = row_products(counted, neurons)
         either = n_active[:, None] + n_active[neurons] - both
         both[neurons, np.arange(len(neurons))] = 0
         return both / np.maximum(either, 1)

@@ -62,10 +62,10 @@ def cut_catalogue(model, sample, codes, steering, costs, left, rng):
     pushes = [model._pushes(as_strength(one, union)) for one in _named(anchors, knobs)]
     neurons = None
     if model.rule_ == OFFSET:
-        own = lists.scores(*pushes[0]).copy()
+        own, item = lists.scores(*pushes[0]).copy(), steering["item"]
         neurons = OffsetNeurons(
-            own, codes, steering["item"]["neuron_units"], sample.encoded.factors,
-            steering["neuron_knob"]["limit"],
+            own, codes[:, item["turnable"]], item["neuron_units"],
+            sample.encoded.factors, steering["neuron_knob"]["limit"],
         )  # fmt: skip
         left -= neurons.cost
     near = find_near(model, lists, pushes, neurons)

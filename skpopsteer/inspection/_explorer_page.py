@@ -15,8 +15,8 @@ __all__ = ["card_columns", "render", "static_bytes"]
 
 #: Modules of the script, each after those it imports.
 _MODULES = [
-    "decode", "topk", "knobs", "rules", "sides", "rest", "engine", "metrics", "dom",
-    "theme", "histogram", "controls", "results", "cards", "catalogue", "main",
+    "decode", "topk", "knobs", "rules", "sides", "offsets", "rest", "engine", "metrics",
+    "dom", "theme", "histogram", "controls", "results", "cards", "catalogue", "main",
 ]  # fmt: skip
 #: Digits of the figures of a card in the page.
 _DIGITS = 4

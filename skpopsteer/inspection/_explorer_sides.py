@@ -1,7 +1,5 @@
 """What a page needs to turn the neurons of users, or of items, by itself."""
 
-from dataclasses import replace
-
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
@@ -20,6 +18,7 @@ __all__ = [
     "item_rows",
     "item_side",
     "user_side",
+    "weights_of",
 ]
 
 #: Activations encoded at once.
@@ -82,8 +81,7 @@ def user_side(model, embeddings, union):
     """
     side = model._side("user")
     known = _both_sides(model, side, embeddings, union)
-    if model.rule_ != OFFSET:
-        known["row_scale"] = _row_scale(side.probe, embeddings)
+    known["row_scale"] = _row_scale(side.probe, embeddings)
     return known | _pre_activations(side.probe, embeddings)
 
 
@@ -110,14 +108,13 @@ def item_codes(model):
     return vstack(blocks, format="csr")
 
 
-def item_side(model, codes, union):
+def item_side(model, union):
     """Describe the item side, but for the items themselves.
 
     Parameters
     ----------
     model : fitted SteeredRecommender
-    codes : csr_array of shape (n_items, n_neurons) or None
-        Of :func:`item_codes`.
+        With a rule that displaces items.
     union : bool
         Whether knobs are called by name.
 
@@ -131,15 +128,10 @@ def item_side(model, codes, union):
     Impossible
         Where the page cannot do it.
     """
-    side = model._side("item")
-    V = side.rows_of(model.recommender_)
-    known = _both_sides(model, side, V, union)
-    if model.rule_ == OFFSET:
-        known["neuron_units"] = np.array(_neuron_units(side, codes.astype(np.float64)))
-    else:
-        # What a page cannot do is found out before anything else is.
-        _row_scale(side.probe, V[:1])
-    return known
+    side, V = model._side("item"), np.asarray(model.recommender_.item_embeddings_)
+    # What a page cannot do is found out before anything else is.
+    _row_scale(side.probe, V[:1])
+    return _both_sides(model, side, V, union)
 
 
 def item_rows(model, codes, items):
@@ -157,10 +149,8 @@ def item_rows(model, codes, items):
     dict of str to object
     """
     side = model._side("item")
-    probe, V = side.probe, side.rows_of(model.recommender_)[items]
-    known = {}
-    if model.rule_ != OFFSET:
-        known["row_scale"] = _row_scale(probe, V)
+    probe, V = side.probe, np.asarray(model.recommender_.item_embeddings_)[items]
+    known = {"row_scale": _row_scale(probe, V)}
     if codes is None:
         return known | _pre_activations(probe, V)
     active = codes[items]
@@ -175,8 +165,6 @@ def item_rows(model, codes, items):
 def item_numbers(model):
     """Return how many numbers an item takes in :func:`item_rows`, but for its code."""
     side = model._side("item")
-    if model.rule_ == OFFSET:
-        return 0
     n_scales = 2 * getattr(side.probe, "decodes_with_rows", False)
     if model.rule_ != "shift":
         return n_scales
@@ -196,21 +184,32 @@ def _both_sides(model, side, rows, union):
     probe, n_neurons = side.probe, len(side.scales)
     known = {
         "n_neurons": n_neurons,
-        "weights": _weights(side, union, model.rule_),
-        "neuron_units": None,
+        "weights": weights_of(side, union, model.rule_),
         "scales": side.scales,
         "peaks": side.peaks.astype(np.float32),
         "activation": _activation(probe, n_neurons, model.rule_),
     }
-    if model.rule_ != OFFSET:
-        known["decoder"], known["decoder_bias"] = decoder_of(probe, n_neurons)
-        _require_sum(model, probe, rows, known)
+    known["decoder"], known["decoder_bias"] = decoder_of(probe, n_neurons)
+    _require_sum(model, probe, rows, known)
     return known
 
 
-def _weights(side, union, rule):
+def weights_of(side, union, rule):
     """Return the weights of all knobs, which knob turns them, and in what unit.
 
+    Parameters
+    ----------
+    side : SteeredSide
+    union : bool
+        Whether knobs are called by name.
+    rule : str
+
+    Returns
+    -------
+    list of dict of str to object
+
+    Notes
+    -----
     Beside a union of the other side a selector by itself has no name: then no knob
     turns it, and it stays at the strength it has alone.
     """
@@ -227,18 +226,6 @@ def _weights(side, union, rule):
             "weights": one.steering_weights_,
         }
         for knob, (name, strength, one) in enumerate(knobs)
-    ]
-
-
-def _neuron_units(side, active):
-    """Return the unit that every neuron has as a knob of its own, for offsets."""
-    means = active.mean(axis=0)
-    squares = active.multiply(active).mean(axis=0)
-    spreads = np.sqrt(np.maximum(squares - means**2, 0.0))
-    # Of a knob of one neuron: as `_offset_unit` makes it of what the knob varies by.
-    return [
-        replace(side, knob_spreads=[float(spread)])._offset_unit(0)
-        for spread in spreads
     ]
 
 

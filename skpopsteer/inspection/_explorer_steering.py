@@ -6,6 +6,11 @@ import numpy as np
 
 from skpopsteer.inspection._explorer_budget import item_costs, n_bytes
 from skpopsteer.inspection._explorer_cut import cut_catalogue, is_too_slow
+from skpopsteer.inspection._explorer_offsets import (
+    offset_numbers,
+    offset_rows,
+    offset_side,
+)
 from skpopsteer.inspection._explorer_settings import (
     as_strength,
     checked_settings,
@@ -154,14 +159,18 @@ def describe_steering(model, sample, room, rng):
             steering["user"] = user_side(model, sample.encoded.embeddings, union)
         if model.side_ != "user":
             codes = item_codes(model)
-            steering["item"] = item_side(model, codes, union)
+            steering["item"] = (
+                offset_side(model, codes, union)
+                if model.rule_ == OFFSET
+                else item_side(model, union)
+            )
     except Impossible as error:
         return {**steering, "reason": str(error)}, np.empty(0, dtype=np.int64)
     steering["checks"] = [
         {"values": values, "lists": sample.lists(as_strength(values, union))}
         for values in checked_settings(knobs)
     ]
-    costs = _costs(model, sample, codes, room)
+    costs = _costs(model, sample, codes, room, steering)
     left = room.n_bytes - n_bytes(steering)
     items = np.arange(sample.X.shape[1])
     if costs.sum() > left or is_too_slow(model, sample):
@@ -169,7 +178,9 @@ def describe_steering(model, sample, room, rng):
         items, steering["rest"] = cut_catalogue(
             model, sample, codes, steering, costs, left, rng
         )
-    if model.side_ != "user":
+    if model.rule_ == OFFSET:
+        steering["item"] |= offset_rows(model, codes, items, steering)
+    elif model.side_ != "user":
         steering["item"] |= item_rows(model, codes, items)
     return steering | _tables(model, sample, items), items
 
@@ -198,13 +209,16 @@ def _tables(model, sample, items):
     }
 
 
-def _costs(model, sample, codes, room):
+def _costs(model, sample, codes, room, steering):
     """Return the bytes that every item takes."""
     host = model.recommender_
     numbers = host.item_embeddings_.shape[1] + (host.item_bias_ is not None)
     if _holds_scores(model, sample):
         numbers = len(sample.rows)
-    if model.side_ != "user":
+    if model.rule_ == OFFSET:
+        numbers += offset_numbers(steering)
+        codes = codes[:, steering["item"]["turnable"]]
+    elif model.side_ != "user":
         numbers += item_numbers(model)
     seen = np.bincount(sample.X.indices, minlength=sample.X.shape[1])
     return item_costs(

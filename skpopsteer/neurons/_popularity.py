@@ -210,7 +210,9 @@ class PopularityNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
 default=None
             What turning a neuron by one unit adds to the score of every item. An object
             with `directions` (n_neurons, d) and `item_embeddings` (n_items, d) stands
-            for their product, which is never made.
+            for their product, which is never made; one with `shape` and a method
+            `blocks`, which yields (n, n_neurons) for all items in order, is never held
+            at once.
         item_target : array-like of shape (n_items,), default=None
             What positive strengths shall lower: log popularity, or how much of any
             concept items have. Only differences between items count.

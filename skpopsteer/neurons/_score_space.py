@@ -19,7 +19,7 @@ from sklearn.utils import check_array
 
 from skpopsteer._validation import canonical_csr
 
-__all__ = ["SCORE_SPACE", "ScoreSpace", "project_profiles"]
+__all__ = ["SCORE_SPACE", "ScoreSpace", "project_profiles", "row_products"]
 
 SCORE_SPACE = ("score_correlation", "score_omp", "score_lasso")
 
@@ -150,7 +150,8 @@ def project_profiles(item_profiles, item_target, n_neurons):
     ----------
     item_profiles : array-like or sparse of shape (n_neurons, n_items), or object
         An object with `directions` (n_neurons, d) and `item_embeddings` (n_items, d)
-        stands for their product, which is never made.
+        stands for their product, which is never made; one with `shape` and `blocks`,
+        which yields (n, n_neurons) for all items in order, is never held at once.
     item_target : array-like of shape (n_items,)
     n_neurons : int
         How many there must be.
@@ -165,23 +166,26 @@ def project_profiles(item_profiles, item_target, n_neurons):
     or what the sparse product costs, and O(n_neurons³).
     """
     factors = _factors(item_profiles)
-    if factors is None:
-        item_profiles = _check_table(item_profiles)
+    if factors is not None:
+        shape = tuple(len(table) for table in factors)
+    elif hasattr(item_profiles, "blocks"):
         shape = item_profiles.shape
     else:
-        shape = tuple(len(table) for table in factors)
+        item_profiles = _check_table(item_profiles)
+        shape = item_profiles.shape
     if shape[0] != n_neurons:
         raise ValueError(
             f"`item_profiles` must have one row per neuron ({n_neurons}); got "
             f"{shape[0]}. Use the probe that made `Z`."
         )
     target = _centre_target(item_target, shape[1])
-    if factors is None:
-        gram, products = _moments_of_table(item_profiles, target)
-        directions = None
-    else:
-        directions, item_embeddings = factors
+    directions, item_embeddings = factors or (None, None)
+    if factors is not None:
         gram, products = _moments_of_items(item_embeddings, target)
+    elif hasattr(item_profiles, "blocks"):
+        gram, products = _moments_of_blocks(item_profiles.blocks(), target)
+    else:
+        gram, products = _moments_of_table(item_profiles, target)
     values, vectors = eigh(gram)
     kept = values > _ROUNDING * max(values[-1], 0.0)
     roots = np.sqrt(values[kept])
@@ -259,23 +263,47 @@ def _moments_of_table(profiles, target):
     if issparse(profiles):
         profiles = csr_array(profiles.astype(np.float64))
         mean = profiles.sum(axis=1) / n_items
-        gram = _products(profiles) - n_items * np.outer(mean, mean)
+        gram = row_products(profiles) - n_items * np.outer(mean, mean)
         return gram, profiles @ target
     centred = profiles - profiles.mean(axis=1, keepdims=True, dtype=np.float64)
     return centred @ centred.T, centred @ target
 
 
-def _products(profiles):
-    """Return P P' of sparse profiles P; what is not so sparse by dense blocks."""
+def _moments_of_blocks(blocks, target):
+    """Return P P' and P t of centred profiles P, which come in blocks of items."""
+    gram, products, total, start = 0.0, 0.0, 0.0, 0
+    for block in blocks:
+        stop = start + len(block)
+        P = block.astype(np.float64).T
+        is_sparse = np.count_nonzero(block) < _DENSE * block.size
+        gram = gram + (row_products(csr_array(P)) if is_sparse else P @ P.T)
+        products = products + P @ target[start:stop]
+        total, start = total + P.sum(axis=1), stop
+    return gram - np.outer(total, total) / len(target), products
+
+
+def row_products(profiles, rows=slice(None)):
+    """Return P P[rows]' of sparse profiles P; what is not so sparse by dense blocks.
+
+    Parameters
+    ----------
+    profiles : csr_array of shape (n_neurons, n_items)
+    rows : slice or ndarray of shape (n,), default=slice(None)
+
+    Returns
+    -------
+    ndarray of shape (n_neurons, n)
+        Of the type of the profiles.
+    """
     n_neurons, n_items = profiles.shape
     if profiles.nnz < _DENSE * n_neurons * n_items:
-        return (profiles @ profiles.T).toarray()
-    by_item, gram = csr_array(profiles.T), np.zeros((n_neurons, n_neurons))
+        return (profiles @ profiles[rows].T).toarray()
+    by_item, products = csr_array(profiles.T), 0
     step = max(1, _BLOCK_NUMBERS // n_neurons)
     for start in range(0, n_items, step):
         block = by_item[start : start + step].toarray()
-        gram += block.T @ block
-    return gram
+        products = products + block.T @ block[:, rows]
+    return products
 
 
 def _omp_path(columns, target, n_neurons):

@@ -271,6 +271,15 @@ def or_default(model, selector):
     return PopularityNeuronSelector()
 
 
+def _default_probe(model, selector, seed):
+    """Return the autoencoder that suits what a selector makes of its neurons."""
+    if model.rule_ != OFFSET or selector is not None:
+        return SparseAutoencoderProbe(random_state=seed)
+    # Of a few neurons that fire, offsets of like items differ by chance: who takes all
+    # of them does not read them, and is better off with many.
+    return SparseAutoencoderProbe(2048, k=1024, max_iter=10, random_state=seed)
+
+
 def choose_form(model):
     """Return the side and the rule of a model, where it leaves them open.
 
@@ -299,7 +308,7 @@ def _fit_side(
     # Drawn whether it is needed or not: a probe given for one side must not change the
     # seed of the other's.
     seed = int(rng.integers(np.iinfo(np.int32).max))
-    probe = SparseAutoencoderProbe(random_state=seed) if probe is None else probe
+    probe = _default_probe(model, selector, seed) if probe is None else probe
     memory = check_memory(model.memory)
     if items is None and not model.recommender_.has_nonlinear_decode:
         items = np.asarray(model.recommender_.item_embeddings_)

@@ -1,5 +1,6 @@
 """Fit selectors, each on the rows it asks for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,14 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skpopsteer.neurons import NeuronUnion
 
-__all__ = ["ItemProfiles", "SelectorRows", "row_kinds", "shares_of_users"]
+__all__ = [
+    "ItemActivations",
+    "ItemProfiles",
+    "SelectorRows",
+    "fit_selector",
+    "row_kinds",
+    "shares_of_users",
+]
 
 
 @dataclass
@@ -59,6 +67,22 @@ class ItemProfiles:
         return self.directions[neurons] @ self.item_embeddings.T
 
 
+@dataclass
+class ItemActivations:
+    """What a unit of turning every neuron of items adds to scores, made in blocks.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Numbers of neurons and items.
+    blocks : callable
+        Yields the activations of all items in order, as (n, n_neurons).
+    """
+
+    shape: tuple
+    blocks: Callable
+
+
 def row_kinds(selector):
     """Return what rows a selector, or any of a union, is fitted on."""
     if isinstance(selector, NeuronUnion):
@@ -106,7 +130,7 @@ def fit_selector(
     item_profiles : ItemProfiles or None
         None where the host does not score by inner products, or the neurons have no
         directions.
-    turned_profiles : ItemProfiles, sparse array or None
+    turned_profiles : ItemProfiles, ItemActivations or None
         The same of one unit of turning: a standard deviation of the neurons of users,
         and the activation of the neurons of items.
 

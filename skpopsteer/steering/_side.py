@@ -5,11 +5,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
 
 from skpopsteer.neurons._union import knobs_of
 from skpopsteer.steering._rules import OFFSET, RULES, Codes
-from skpopsteer.steering._selection import ItemProfiles, fit_selector, row_kinds
+from skpopsteer.steering._selection import (
+    ItemActivations,
+    ItemProfiles,
+    fit_selector,
+    row_kinds,
+)
 
 __all__ = ["SteeredSide"]
 
@@ -78,18 +82,22 @@ class SteeredSide:
         """
         scales, real_peaks = _deviations_and_peaks(probe, rows)
         pre, seen_peaks, profiles, turned = None, real_peaks, None, None
+        compares = "profiles" in row_kinds(selector) or shift_scale != "real"
         if selector_rows.profiles is not None:
             embeddings, groups = selector_rows.profiles
-            pre, peaks = _pre_activations_and_peaks(probe, embeddings)
-            seen_peaks = np.maximum(peaks, real_peaks)
+            # Those of all items are many: only for who compares them.
+            if compares or embeddings is not rows:
+                pre, peaks = _pre_activations_and_peaks(probe, embeddings)
+                seen_peaks = np.maximum(peaks, real_peaks)
         directions = getattr(probe, "decoder_weights_", None)
         if items is not None and directions is not None:
             profiles = ItemProfiles(directions, items)
             turned = ItemProfiles(directions * scales[:, None], items)
         if selector_rows.steers_items:
             # What `offsets` multiplies.
-            active = [csr_array(codes.active) for codes in _codes(probe, rows)]
-            turned = vstack(active, format="csr").T
+            turned = ItemActivations(
+                (len(scales), len(rows)), partial(_active_blocks, probe, rows)
+            )
         selector = fit_selector(
             selector, selector_rows, pre=pre, peaks=seen_peaks,
             encode_blocks=partial(_codes, probe),
@@ -112,7 +120,9 @@ class SteeredSide:
         scales = scales.astype(np.float32)
         spreads = []
         if selector_rows.steers_items:
-            spreads = [float(np.std(turned.T @ w)) for _, w in knobs_of(selector)]
+            weights = np.column_stack([w for _, w in knobs_of(selector)])
+            told = np.vstack([active @ weights for active in turned.blocks()])
+            spreads = told.std(axis=0).tolist()
         return cls(probe, selector, scales, real_peaks, rows.shape[1], spreads)
 
     def push(self, strength, unpopular_strength, rule="shift", knobs=None):
@@ -384,6 +394,12 @@ def _codes(probe, rows):
     step = max(1, _BLOCK_ACTIVATIONS // n_neurons)
     for start in range(0, len(rows), step):
         yield encode(probe, rows[start : start + step])
+
+
+def _active_blocks(probe, rows):
+    """Yield the activations of all rows, in blocks."""
+    for codes in _codes(probe, rows):
+        yield codes.active
 
 
 def _pre_activations_and_peaks(probe, rows):

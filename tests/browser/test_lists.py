@@ -15,6 +15,7 @@ from skpopsteer import (
     SteeredRecommender,
     as_recommender,
 )
+from skpopsteer.inspection import _explorer_offsets
 from skpopsteer.inspection._explorer import NeuronExplorer
 from skpopsteer.metrics import gini, ndcg, tail_share
 from tests.browser import models
@@ -93,7 +94,13 @@ FORMS = {
     "items, offset, by function": {
         "side": "item", "rule": "offset", "user_strength": Niche(),
     },
+    "items, offset, own strength of unpopular": {
+        "side": "item", "rule": "offset", "unpopular_strength": 0.4, "strength": 0.5,
+    },
     "as the model chooses": {"side": None, "rule": None},
+    "as the model chooses, the autoencoder too": {
+        "side": None, "rule": None, "probe": None,
+    },
     "items, offset, by taste, top": {
         "side": "item", "rule": "offset", "keep_top": 2,
         "user_strength": "profile", "with_bias": True,
@@ -204,6 +211,48 @@ def test_any_neuron_is_a_knob(form, open_page):
             wrong = (found != expected).any(axis=1)
             assert wrong.mean() <= 0.03
     assert not (expected == model.recommend(X, strength=0.5)[rows]).all()
+
+
+@pytest.mark.parametrize("n_items", [100, 90])
+def test_of_many_active_neurons_some_can_be_turned(n_items, open_page, monkeypatch):
+    monkeypatch.setattr(_explorer_offsets, "_FEW", 0)
+    monkeypatch.setattr(_explorer_offsets, "_MOST_ACTIVE", 2)
+    if n_items < 100:
+        models.cut_catalogue(monkeypatch, n_items)
+    model = fitted(side="item", rule="offset")
+    explorer = NeuronExplorer.from_model(model, X, Y, n_users=25, random_state=0)
+    turnable = explorer.data["steering"]["item"]["turnable"]
+    weights = np.abs(model.selector_.steering_weights_)
+    others = np.setdiff1d(np.arange(48), turnable)
+    assert 3 <= len(turnable) < 30
+    assert weights[turnable].min() >= weights[others].max()
+    page = open_page(explorer.to_html())
+    rows = explorer.data["users"]["rows"]
+    for strength, turned in [(0.0, {}), (1.0, {}), (0.5, {turnable[1]: 3.0})]:
+        neurons = {int(neuron): value for neuron, value in turned.items()}
+        expected = lists_with_neurons(model, rows, strength, neurons)
+        found = lists_of_page(page, {"": strength}, neurons)
+        exact = exact_lists(page, {"": strength}, neurons)
+        assert (exact <= (found == expected).all(axis=1)).mean() >= 0.96
+        assert exact.mean() > (0.05 if turned else 0.3)
+        assert exact.all() or n_items < 100
+    with pytest.raises(Exception, match=f"Neuron {others[0]} cannot be turned"):
+        lists_of_page(page, {"": 0.0}, {int(others[0]): 1.0})
+    page.find_element("id", "pick-number").send_keys(str(others[0]))
+    page.find_element("css selector", "#pick button").click()
+    said = page.find_element("id", "pick-message").text
+    assert said == f"Neuron {others[0]} cannot be turned here."
+    why = page.find_element("id", "turnable").text
+    assert why.startswith(f"{len(turnable)} of 48 neurons can be turned here, ")
+    for neuron, can in [(turnable[0], True), (others[0], False)]:
+        page.execute_script(
+            "const s = document.getElementById('search'); s.value = arguments[0];"
+            "s.dispatchEvent(new Event('input'))",
+            f"#{neuron}",
+        )
+        button = f"[aria-label='Turn neuron {neuron}']"
+        wait(lambda button=button: page.find_elements("css selector", button))
+        assert page.find_element("css selector", button).is_enabled() == can
 
 
 def test_equal_scores_go_to_the_lower_position(open_page):

@@ -394,6 +394,9 @@ def test_a_host_with_layers_is_shown_but_not_turned():
 #: Forms of steering: parameters of the model.
 FORMS = {
     "as the model chooses": {},
+    "many active neurons": {
+        "probe": SparseAutoencoderProbe(2048, k=1024, max_iter=1, random_state=0)
+    },
     "shift": {"rule": "shift"},
     "shift of items": {"rule": "shift", "side": "item"},
     "scale of items": {"rule": "scale", "side": "item"},
@@ -424,13 +427,14 @@ def films():
 def fitted_to(films, **params):
     host, X, _ = films
     probe = SparseAutoencoderProbe(1024, k=32, max_iter=1, random_state=0)
-    model = SteeredRecommender(host, probe=probe, random_state=0, **params)
+    params = {"probe": probe} | params
+    model = SteeredRecommender(host, random_state=0, **params)
     return model.fit(X, user_ids=np.arange(len(X.indptr) - 1))
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_below_5_mb_and_can_be_turned(form, films, monkeypatch):
-    if form not in ("as the model chooses", "shift"):
+    if form not in ("as the model chooses", "many active neurons", "shift"):
         # Each setting of the knob moves all items: a few show the bytes as well.
         monkeypatch.setattr(_explorer_settings, "_COARSE_STEPS", 2)
         monkeypatch.setattr(_explorer_catalogue, "_FEW_NEURONS", 1)

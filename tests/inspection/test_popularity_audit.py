@@ -486,7 +486,7 @@ def test_neurons_of_the_default_know_the_groups_and_the_seed(interactions):
     audit = PopularityAudit(small, groups=groups, levels=0.9, random_state=0).fit(X)
     neurons = audit.levers_["SteeredRecommender"]
     assert neurons.groups == groups
-    assert neurons.probe_.decoder_weights_.shape == (1024, 4)
+    assert neurons.probe_.decoder_weights_.shape == (2048, 4)
     assert [one.name for one in audit.channels_][-2:] == ["neurons", "mean score"]
     np.testing.assert_array_equal(audit.item_groups_, neurons.item_groups_)
 

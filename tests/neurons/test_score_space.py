@@ -240,6 +240,37 @@ def test_sparse_profiles_are_the_same_profiles(density, monkeypatch):
         assert_allclose(got.steering_weights_, dense.steering_weights_, atol=1e-9)
 
 
+@pytest.mark.parametrize("density", [0.02, 0.6])
+def test_profiles_that_come_in_blocks(density):
+    rng = np.random.default_rng(5)
+    table = random_array((40, 200), density=density, random_state=rng).toarray()
+    table, target = table.astype(np.float32), rng.normal(size=200)
+    parts = np.split(np.arange(200), [3, 100, 101])
+    in_blocks = SimpleNamespace(
+        shape=table.shape, blocks=lambda: (table[:, part].T for part in parts)
+    )
+    for name in NAMES:
+        expected = fit(name, table, target, n_neurons_to_select=7)
+        got = fit(name, in_blocks, target, n_neurons_to_select=7)
+        assert_allclose(got.steering_weights_, expected.steering_weights_, atol=1e-6)
+        assert_allclose(got.scores_, expected.scores_, atol=1e-6)
+    in_blocks.shape = 39, 200
+    with pytest.raises(ValueError, match=r"one row per neuron \(40\); got 39"):
+        fit("score_omp", in_blocks, target, fires=np.ones(40))
+
+
+@pytest.mark.parametrize("density", [0.02, 0.6])
+def test_products_of_some_rows_with_all(density, monkeypatch):
+    monkeypatch.setattr(_score_space, "_BLOCK_NUMBERS", 40 * 64)
+    profiles = random_array((40, 200), density=density, random_state=5)
+    counts = csr_array((profiles > 0).astype(np.float32))
+    rows = np.array([3, 0, 39])
+    found = _score_space.row_products(counts, rows)
+    assert found.dtype == np.float32
+    table = counts.toarray()
+    assert_array_equal(found, table @ table[rows].T)
+
+
 def test_factors_of_a_large_catalogue_stay_factors():
     rng = np.random.default_rng(6)
     directions = rng.normal(size=(1024, 64)).astype(np.float32)

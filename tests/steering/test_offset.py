@@ -326,3 +326,24 @@ def test_a_host_that_goes_on_training_is_noticed(form, data):
     np.testing.assert_array_equal(
         model.decision_function(data.X, ids), fresh.decision_function(data.X, ids)
     )
+
+
+@pytest.mark.parametrize(
+    ("params", "size"),
+    [
+        ({}, (2048, 1024)),
+        ({"rule": "offset"}, (2048, 1024)),
+        ({"rule": "shift"}, (1024, 32)),
+        ({"side": "item"}, (1024, 32)),
+        ({"rule": "offset", "selector": NeuronSubset([1])}, (1024, 32)),
+        ({"rule": "offset", "item_selector": NeuronSubset([1])}, (1024, 32)),
+        ({"probe": PROBE}, (64, 8)),
+        ({"rule": "offset", "item_probe": PROBE}, (64, 8)),
+    ],
+)
+def test_many_neurons_are_active_where_none_is_read(host, data, params, size):
+    model = SteeredRecommender(host, random_state=0, **params).fit(data.X)
+    probe = model.item_probe_ if "item" in model.side_ else model.probe_
+    assert (probe.n_neurons, probe.k) == size
+    assert model.random_state == 0
+    assert model.probe is params.get("probe")

@@ -35,7 +35,7 @@ export class Cards {
         el("h3", { id: heading, tabindex: -1 },
           el("span", { class: "number" }, `Neuron ${n}`),
           label && el("span", { class: "label" }, label)),
-        el("button", { type: "button", disabled: !this.works,
+        el("button", { type: "button", disabled: !this.works || !this.actions.canTurn(n),
           onclick: () => this.actions.pick(n), "aria-label": `Turn neuron ${n}` }, "Turn")),
       this.tags(n),
       isSilent

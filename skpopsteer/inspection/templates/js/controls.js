@@ -1,6 +1,6 @@
 // The knobs: those of the model, and neurons that somebody picks.
 
-import { el, minus } from "./dom.js";
+import { el, minus, plural } from "./dom.js";
 
 /** A slider and a field for the same number. */
 class Knob {
@@ -87,6 +87,8 @@ export class Controls {
   constructor(root, data, onchange) {
     this.steering = data.steering;
     this.nNeurons = data.about.n_neurons;
+    const some = this.steering.item?.turnable;
+    this.turnable = some && some.length < this.nNeurons ? new Set(some) : null;
     this.nameOf = (neuron) => data.cards.label[neuron];
     this.onchange = onchange;
     this.knobs = new Map();
@@ -107,13 +109,32 @@ export class Controls {
         this.message.textContent = `Neurons are numbered 0 to ${this.nNeurons - 1}.`;
         return;
       }
+      if (!this.canTurn(neuron)) {
+        this.message.textContent = `Neuron ${neuron} cannot be turned here.`;
+        return;
+      }
       this.addNeuron(neuron);
       this.field.value = "";
     });
     root.querySelector("#reset").addEventListener("click", () => this.reset());
     root.querySelector("#zero").addEventListener("click", () => this.zero());
+    this.explain(root.querySelector("#turnable"));
     if (this.steering.reason !== null) this.disable(root);
     this.showCode();
+  }
+
+  canTurn(neuron) {
+    return this.turnable === null || this.turnable.has(neuron);
+  }
+
+  /** Say why some neurons cannot be turned by themselves. */
+  explain(place) {
+    if (this.turnable === null) return;
+    place.hidden = false;
+    place.textContent =
+      `${this.turnable.size} of ${plural(this.nNeurons, "neuron")} can be turned here, ` +
+      "those with the most weight: so many fire at once that there is no room for " +
+      "more. Knobs turn all.";
   }
 
   addKnob({ key, title, value, limit, step, lowers }) {

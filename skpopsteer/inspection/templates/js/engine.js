@@ -2,8 +2,9 @@
 
 import { TopK } from "./topk.js";
 import { pushOf } from "./knobs.js";
+import { offsetsOf } from "./offsets.js";
 import { Rest } from "./rest.js";
-import { Rows, offsetsOf } from "./sides.js";
+import { Rows } from "./sides.js";
 
 /** Share of a score that rounding to float32 may make: what counts as a tie. */
 const ROUNDING = 1e-5;
@@ -56,11 +57,14 @@ export class Engine {
     this.ids.forEach((id, place) => { this.placeOf[id] = place; });
     this.seen = this.seenMasks();
     this.base = this.baseScores();
-    const { rule, reconstruction } = steering;
+    const { rule, reconstruction, user, item } = steering;
+    this.adds = rule === "offset";
     const rowsOf = (side, table) =>
-      side && rule !== "offset" ? new Rows(side, table, rule, reconstruction) : null;
-    this.userRows = rowsOf(steering.user, steering.user_embeddings);
-    this.itemRows = rowsOf(steering.item, steering.item_embeddings);
+      side && !this.adds ? new Rows(side, table, rule, reconstruction) : null;
+    this.userRows = rowsOf(user, steering.user_embeddings);
+    this.itemRows = rowsOf(item, steering.item_embeddings);
+    const places = this.adds ? Array.from(item.turnable, (neuron, i) => [neuron, i]) : [];
+    this.placeOfNeuron = new Map(places);
     this.rest = steering.rest && new Rest(steering, this.nUsers);
     this.last = null;
   }
@@ -110,12 +114,12 @@ export class Engine {
   run(knobs, neurons = new Map()) {
     const { steering } = this;
     const factors = steering.factors;
-    const pushes = { user: null, item: null };
-    for (const name of ["user", "item"]) {
-      if (steering[name]) pushes[name] = pushOf(steering, name, knobs, neurons);
-    }
-    const moved = this.userRows ? this.userRows.move(pushes.user, factors) : null;
-    const change = this.itemChange(pushes.item);
+    if (this.adds) neurons = this.placed(neurons);
+    const push = (name) => pushOf(steering, name, knobs, neurons);
+    const moved = this.userRows ? this.userRows.move(push("user"), factors) : null;
+    const change = this.adds
+      ? this.added(knobs, neurons)
+      : this.itemRows && this.displaced(push("item"));
     const tops = this.rank(moved, change, factors);
     this.last = tops.map((top) => top.list());
     return {
@@ -128,13 +132,23 @@ export class Engine {
     };
   }
 
-  /** What steering the items does: displacements, offsets of scores, or nothing. */
-  itemChange(push) {
-    if (push === null) return null;
-    if (this.steering.rule === "offset") {
-      const offsets = offsetsOf(this.steering.item, push);
-      return offsets && { offsets };
-    }
+  /** Neurons by their place among those that can be turned by themselves. */
+  placed(neurons) {
+    return new Map(Array.from(neurons, ([neuron, value]) => {
+      const place = this.placeOfNeuron.get(neuron);
+      if (place === undefined) throw new RangeError(`Neuron ${neuron} cannot be turned.`);
+      return [place, value];
+    }));
+  }
+
+  /** What is added to the scores of the items, or nothing. */
+  added(knobs, neurons) {
+    const offsets = offsetsOf(this.steering, knobs, neurons);
+    return offsets && { offsets };
+  }
+
+  /** How far the embeddings of the items move, or nothing. */
+  displaced(push) {
     const moved = this.itemRows.move(push, null);
     return moved && { displaced: moved.map((value, i) => value - this.V[i]) };
   }

@@ -1,7 +1,7 @@
 // How far every neuron is turned, of the positions of the knobs.
 
 /** Strengths for neurons of positive and negative weight, of a side. */
-function strengthsOf(steering, strength, side) {
+export function strengthsOf(steering, strength, side) {
   const own = steering.strength;
   const ratio = strength === 0 ? 0 : strength / (own || strength);
   const scaled = (value) => (value === null ? null : value * ratio);
@@ -9,6 +9,11 @@ function strengthsOf(steering, strength, side) {
   if (side === "item" && item !== null) return [item, item];
   const unpopular = scaled(steering.unpopular_strength);
   return [strength, unpopular === null ? strength : unpopular];
+}
+
+/** How far a knob is turned: one by itself as far as its selector has it. */
+export function turnOf(steering, { knob, strength: own }, knobs) {
+  return steering.union && knob !== null ? knobs[knob] ?? 0 : own;
 }
 
 /** What a knob turns up shares the largest of its strengths. */
@@ -33,19 +38,17 @@ export function pushOf(steering, name, knobs, neurons) {
   const strength = steering.union ? 1 : knobs[""];
   const [popular, unpopular] = strengthsOf(steering, strength, name);
   const total = new Float64Array(side.n_neurons);
-  for (const { knob, strength: own, unit, weights } of side.weights) {
-    const turned = steering.union && knob !== null ? knobs[knob] ?? 0 : own;
+  for (const knob of side.weights) {
+    const { weights } = knob;
+    const turned = turnOf(steering, knob, knobs);
     let push = Float64Array.from(
       weights, (weight) => turned * (weight > 0 ? popular : unpopular) * weight
     );
     if (steering.rule === "interpolate") push = asShares(push, weights);
-    for (let n = 0; n < total.length; n++) total[n] += push[n] * unit;
+    for (let n = 0; n < total.length; n++) total[n] += push[n];
   }
   if (steering.neuron_knob.side === name) {
-    const units = side.neuron_units;
-    for (const [neuron, value] of neurons) {
-      total[neuron] += value * (units ? units[neuron] : 1);
-    }
+    for (const [neuron, value] of neurons) total[neuron] += value;
   }
   return Float32Array.from(total);
 }

@@ -36,6 +36,7 @@ turn();
 
 const cards = new Cards(data, {
   pick: (neuron) => controls.addNeuron(neuron),
+  canTurn: (neuron) => controls.canTurn(neuron),
   show: (neuron) => catalogue.reveal(neuron),
 });
 const catalogue = new Catalogue(document, data, cards);

@@ -211,18 +211,3 @@ export class Rows {
     return this.finish(row, [steered, own]);
   }
 }
-
-/** What the push of the neurons of items adds to their scores, for every user alike. */
-export function offsetsOf(side, push) {
-  if (!push.some((value) => value !== 0)) return null;
-  const { indptr, neurons, values } = side.codes;
-  const offsets = new Float64Array(indptr.length - 1);
-  for (let item = 0; item < offsets.length; item++) {
-    let sum = 0;
-    for (let i = indptr[item]; i < indptr[item + 1]; i++) {
-      sum += values[i] * push[neurons[i]];
-    }
-    offsets[item] = sum;
-  }
-  return offsets;
-}
