@@ -63,6 +63,7 @@ def measure(host, data, split, again, folder):
     pair, pool_size, rows = judged(host, data, split)
     valid = Judge(pair, "valid", pool_size, rows)
     families = make_families(pair, valid, pool_size, split, folder)
+    order = list(families)
     path = CELLS / f"{host}-{data}-{split}.json"
     known = json.loads(path.read_text()) if path.is_file() else None
     if known:
@@ -78,6 +79,7 @@ def measure(host, data, split, again, folder):
             cell = run_cell(families, valid, test, split).to_dict()
         if known:
             cell["chosen"] += known["chosen"]
+            cell["chosen"].sort(key=lambda row: order.index(row["family"]))
             cell["seconds"] |= known["seconds"]
         cell |= {
             "host name": host, "data": data, "split": split, "users": len(valid.ids),

@@ -76,9 +76,9 @@ NDCG@10, mean over the pairs: Gini (lower is better) / tail coverage / tail cove
 measures), in which a form is not more than .01 behind the best of them; *behind*: how
 far, in units of the measure. `SteeredRecommender(host)` is "neurons dense, target
 popularity": of 2,048 neurons half fire for an item, and one strength serves all users,
-which a strength per user is hardly ahead of and an item bias can hold. Exposure, how
+which a strength per user is no better than and an item bias can hold. Exposure, how
 often the host lists an item, is `fit(X, item_popularity=...)`: it is ahead where 95 %
-or more are kept, and behind below.
+or more are kept, and mixed below.
 """
 
 if __name__ == "__main__":

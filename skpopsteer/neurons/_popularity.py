@@ -42,9 +42,10 @@ class PopularityNeuronSelector(EstimatorMixin, SelectorMixin, BaseEstimator):
         and "all" keep all that pass the other conditions. The regressions keep the
         neurons they fit best with, at most as many as have independent profiles: the
         width of the embeddings where users are steered. With None they stop where the
-        Bayesian information criterion says so; with "all" they are one least squares
-        fit of all neurons, the shortest one where there are several: the strongest
-        lever, of which no single neuron says much.
+        Bayesian information criterion says so; with "all" they are one ridge regression
+        on all neurons: the strongest lever, of which no single neuron says much. Its
+        penalty, .003 on weights of profiles of unit length, is there for items that
+        come later.
     threshold : float, default=0.0
         Keep neurons whose absolute score is at least this (PopSteer v2's beta), in
         standard deviations for `cohens_d`. Names of `score_func` compare the absolute

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from scipy.linalg import eigh, lstsq
+from scipy.linalg import eigh, solve
 from scipy.sparse import csr_array, issparse
 from sklearn.linear_model import lasso_path, orthogonal_mp
 from sklearn.utils import check_array
@@ -32,6 +32,9 @@ _BLOCK_ITEMS = 2**14
 _DENSE, _BLOCK_NUMBERS = 0.05, 2**22
 #: Neurons tried first where nobody says how many; doubled while more are worth it.
 _FIRST_LENGTH = 64
+#: Penalty of a fit of all neurons. It costs thousandths of the R², and without it a fit
+#: of about as many neurons as items has next to nothing to say of other items.
+_RIDGE = 3e-3
 #: Penalties of a lasso path, and the smallest as a share of the largest.
 _N_PENALTIES, _SMALLEST_PENALTY = 100, 1e-3
 
@@ -101,7 +104,8 @@ class ScoreSpace:
         Returns
         -------
         ndarray of shape (n_neurons,)
-            Coefficients by least squares, 0 for neurons that are not used.
+            Coefficients by least squares, of all neurons by a ridge regression; 0 for
+            neurons that are not used.
         """
         neurons = np.flatnonzero(eligible & (self.norms > 0))
         weights = np.zeros(self.columns.shape[1])
@@ -110,8 +114,7 @@ class ScoreSpace:
         if correlations.max(initial=0.0) > np.sqrt(_ROUNDING):
             columns = self.columns[:, neurons] / self.norms[neurons]
             if n_neurons == "all":
-                fitted = lstsq(columns, self.target, cond=np.sqrt(_ROUNDING))[0]
-                weights[neurons] = fitted / self.norms[neurons]
+                weights[neurons] = _ridge(columns, self.target) / self.norms[neurons]
                 return weights
             path = partial(_PATHS[method], columns, self.target)
             used, fitted = self._best_of(path, n_neurons)
@@ -304,6 +307,13 @@ def row_products(profiles, rows=slice(None)):
         block = by_item[start : start + step].toarray()
         products = products + block.T @ block[:, rows]
     return products
+
+
+def _ridge(columns, target):
+    """Return the coefficients of a ridge regression on columns of unit length."""
+    gram = columns @ columns.T
+    gram[np.diag_indices_from(gram)] += _RIDGE
+    return columns.T @ solve(gram, target, assume_a="pos")
 
 
 def _omp_path(columns, target, n_neurons):

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.linear_model import (
     LinearRegression,
     OrthogonalMatchingPursuit,
+    Ridge,
     lasso_path,
 )
 from sklearn.utils import get_tags
@@ -169,30 +170,50 @@ def test_the_criterion_says_how_many(profiles, factors, target):
     assert fit("score_omp", factors, target).get_support().sum() == best
 
 
+def ridge(profiles, target):
+    """What scikit-learn makes of profiles of unit length."""
+    centred = (profiles - profiles.mean(axis=1, keepdims=True)).T
+    norms = np.linalg.norm(centred, axis=0)
+    direct = Ridge(alpha=0.003, fit_intercept=False, solver="svd")
+    return direct.fit(centred / norms, target - target.mean()).coef_ / norms
+
+
 @pytest.mark.parametrize("name", REGRESSIONS)
-def test_all_neurons_are_one_least_squares_fit(name):
+def test_all_neurons_are_one_ridge_regression(name):
     rng = np.random.default_rng(7)
     profiles = rng.normal(size=(30, 200)) * rng.uniform(0.1, 5, size=(30, 1))
     target = rng.normal(size=200)
-    direct = LinearRegression().fit(profiles.T, target)
+    expected = ridge(profiles, target)
     selector = fit(name, profiles, target, n_neurons_to_select="all")
-    assert_allclose(selector.steering_weights_, direct.coef_, rtol=1e-8)
-    assert selector.target_r2_ == pytest.approx(direct.score(profiles.T, target))
+    assert_allclose(selector.steering_weights_, expected, rtol=1e-8)
+    told = np.corrcoef(expected @ profiles, target)[0, 1] ** 2
+    assert selector.target_r2_ == pytest.approx(told)
     # What does not pass is not all.
     some = fit(name, profiles, target, n_neurons_to_select="all", threshold=0.05)
     passes = np.abs(some.scores_) >= 0.05
     assert 0 < passes.sum() < 30
     assert_array_equal(some.get_support(), passes)
-    direct = LinearRegression().fit(profiles[passes].T, target)
-    assert_allclose(some.steering_weights_[passes], direct.coef_, rtol=1e-8)
+    expected = ridge(profiles[passes], target)
+    assert_allclose(some.steering_weights_[passes], expected, rtol=1e-8)
 
 
-def test_of_many_fits_of_all_neurons_the_shortest_is_taken(profiles, factors, target):
-    centred = (profiles - profiles.mean(axis=1, keepdims=True)).T
-    norms = np.linalg.norm(centred, axis=0)
-    shortest = np.linalg.lstsq(centred / norms, target, rcond=1e-6)[0] / norms
+def test_as_many_neurons_as_items_tell_other_items():
+    rng = np.random.default_rng(0)
+    items, directions = rng.normal(size=(1_000, 8)), rng.normal(size=(500, 8))
+    profiles = np.maximum(directions @ items.T, 0)
+    target = np.linalg.norm(items, axis=1) + 0.1 * rng.normal(size=1_000)
+    known, others = profiles[:, :500], profiles[:, 500:]
+    selector = fit("score_omp", known, target[:500], n_neurons_to_select="all")
+    assert selector.target_r2_ > 0.99
+    told = [selector.steering_weights_ @ others]
+    told.append(LinearRegression().fit(known.T, target[:500]).coef_ @ others)
+    left = [np.var(target[500:] - one) / target[500:].var() for one in told]
+    assert left[0] < 0.1 < 1 < left[1]
+
+
+def test_more_neurons_than_tell_apart_are_weighed_too(profiles, factors, target):
     selector = fit("score_omp", factors, target, n_neurons_to_select="all")
-    assert_allclose(selector.steering_weights_, shortest, rtol=1e-4)
+    assert_allclose(selector.steering_weights_, ridge(profiles, target), rtol=1e-7)
     assert selector.get_support().all()
     # Nothing to regress on is nothing to turn.
     flat, items = np.ones((3, 200)), np.arange(200)
