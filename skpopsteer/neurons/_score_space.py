@@ -17,8 +17,6 @@ from scipy.sparse import csr_array, issparse
 from sklearn.linear_model import lasso_path, orthogonal_mp
 from sklearn.utils import check_array
 
-from skpopsteer._validation import canonical_csr
-
 __all__ = ["SCORE_SPACE", "ScoreSpace", "project_profiles", "row_products"]
 
 SCORE_SPACE = ("score_correlation", "score_omp", "score_lasso")
@@ -215,13 +213,12 @@ def _factors(item_profiles):
 
 
 def _check_table(item_profiles):
-    table = check_array(
+    return check_array(
         item_profiles,
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         input_name="item_profiles",
     )
-    return canonical_csr(csr_array(table)) if issparse(table) else table
 
 
 def _centre_target(item_target, n_items):

@@ -506,3 +506,27 @@ def test_what_is_wrong_is_said(name, given, message):
     known |= {key: value for key, value in given.items() if key != "fdr"}
     with pytest.raises(ValueError, match=message):
         PopularityNeuronSelector(name, **params).fit(np.ones((2, 3)), **known)
+
+
+def test_sparse_profiles_may_be_written_in_any_way():
+    rng = np.random.default_rng(3)
+    table = random_array((6, 40), density=0.4, random_state=rng).toarray()
+    expected = fit("score_omp", table, np.arange(40.0), n_neurons_to_select=3)
+    rows, columns = np.nonzero(table)
+    order = rng.permutation(np.repeat(np.arange(len(rows)), 2))
+    # Every number in two halves, in no order.
+    parts = table[rows, columns][order] / 2
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=6))])
+    by_row = np.argsort(rows[order], kind="stable")
+    twice = csr_array((parts[by_row], columns[order][by_row], indptr), shape=(6, 40))
+    assert not twice.has_canonical_format
+    got = fit("score_omp", twice, np.arange(40.0), n_neurons_to_select=3)
+    assert_allclose(got.steering_weights_, expected.steering_weights_, atol=1e-9)
+
+
+def test_what_differs_by_rounding_is_one_profile():
+    rng = np.random.default_rng(4)
+    one, other = rng.normal(size=(2, 300))
+    profiles = np.stack([one, one + 3e-7 * other])
+    selector = fit("score_omp", profiles, one + other, n_neurons_to_select=2)
+    assert selector.get_support().sum() == 1
