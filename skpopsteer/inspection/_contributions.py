@@ -14,6 +14,8 @@ __all__ = ["PenalisedRow", "Source", "SourceNames", "SteeredRow"]
 
 #: How far a decoder may be from a sum over neurons, by the largest value it decodes.
 _AFFINE = 1e-4
+#: Activations of the items that are kept while lists are made again: 256 MiB.
+_MOST_ACTIVATIONS = 2**26
 
 
 class Source(NamedTuple):
@@ -198,12 +200,23 @@ class SteeredRow:
         side = self.model._side("item")
         V = side.rows_of(self.model.recommender_)
         if self.model.rule_ == OFFSET:
-            return user_push, side.offsets(V, item_push, codes=self._item_codes(V))
+            return user_push, self._offsets(side, V, item_push)
         moved = side.move(
             V, item_push, rule=self.model.rule_,
             reconstruction=self.model.reconstruction, codes=self._item_codes(V),
         )  # fmt: skip
         return user_push, None if moved is V else moved - V
+
+    def _offsets(self, side, V, push):
+        """Return the offsets of the items: beside the model's own, what differs."""
+        if len(V) * len(push) > _MOST_ACTIVATIONS:
+            return side.offsets(V, push)
+        own = self.pushes[1]
+        if not hasattr(self, "_active"):
+            self._active = side.activations(V)
+            self._own_offsets = side.offsets(V, own)
+        (others,) = np.nonzero(push != own)
+        return self._own_offsets + self._active[:, others] @ (push - own)[others]
 
     def _item_codes(self, V):
         """Encode the items once for all lists that are made of this user."""

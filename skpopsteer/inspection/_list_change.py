@@ -137,7 +137,8 @@ class ListChange:
         does not move: no neuron of the answer is superfluous, but a smaller set of
         others may exist. A neuron that is left alone may take another's place among the
         k that fire, which the contributions cannot tell and the list does. The cost is
-        one list per neuron tried; on the item side each encodes all items.
+        one list per neuron tried; on the item side each encodes all items, but with
+        ``rule="offset"``, where up to 2**26 activations are kept.
         """
         moved = self.items[np.isin(self.status, ("entered", "left"))]
         if item not in moved:

@@ -248,7 +248,7 @@ class SteeredSide:
         V = np.asarray(host.item_embeddings_)
         return np.column_stack([V, host.item_bias_]) if self.reads_bias(host) else V
 
-    def offsets(self, rows, push, *, codes=None):
+    def offsets(self, rows, push):
         """Return what is added to the scores of some items, for every user alike.
 
         Parameters
@@ -257,16 +257,23 @@ class SteeredSide:
             Item embeddings.
         push : ndarray of shape (n_neurons,)
             Of :meth:`push`.
-        codes : Codes, default=None
-            What :func:`encode` makes of the rows, where that is known.
 
         Returns
         -------
         ndarray of shape (n_items,), dtype float32
             ``activations @ push``.
         """
-        blocks = _codes(self.probe, rows) if codes is None else [codes]
-        return np.concatenate([block.active @ push for block in blocks])
+        blocks = _active_blocks(self.probe, rows)
+        return np.concatenate([active @ push for active in blocks])
+
+    def activations(self, rows):
+        """Return the activations of some rows (n_rows, n_neurons), column by column."""
+        active = np.empty((len(rows), len(self.scales)), dtype=np.float32, order="F")
+        start = 0
+        for block in _active_blocks(self.probe, rows):
+            active[start : start + len(block)] = block
+            start += len(block)
+        return active
 
     def codes(self, rows):
         """Return the codes of some rows, or None where they would fill the memory."""

@@ -11,9 +11,10 @@ from sklearn.frozen import FrozenEstimator
 from skpopsteer import SparseAutoencoderProbe, SteeredRecommender, as_recommender
 from skpopsteer.adapters import ArrayRecommender
 from skpopsteer.datasets import make_interactions
-from skpopsteer.inspection import explain_changes
+from skpopsteer.inspection import _contributions, explain_changes
 from skpopsteer.inspection._contributions import SteeredRow
 from skpopsteer.neurons import NeuronSubset, PopularityNeuronSelector, cohens_d
+from skpopsteer.steering import _side
 
 PROBE = SparseAutoencoderProbe(64, k=8, max_iter=40, random_state=0)
 STRENGTH = 0.5
@@ -347,3 +348,31 @@ def test_many_neurons_are_active_where_none_is_read(host, data, params, size):
     assert (probe.n_neurons, probe.k) == size
     assert model.random_state == 0
     assert model.probe is params.get("probe")
+
+
+def test_items_are_read_in_blocks(host, data, model, monkeypatch):
+    monkeypatch.setattr(_side, "_BLOCK_ACTIVATIONS", 7 * 64)
+    again = steer(host, data.X)
+    side, expected = again._side("item"), model._side("item")
+    weights = again.selector_.steering_weights_
+    np.testing.assert_allclose(weights, model.selector_.steering_weights_, atol=1e-5)
+    np.testing.assert_allclose(side.knob_spreads, expected.knob_spreads, rtol=1e-5)
+    np.testing.assert_allclose(side.scales, expected.scales, rtol=1e-5)
+    V = side.rows_of(host)
+    np.testing.assert_allclose(side.activations(V), side.probe.transform(V), atol=1e-5)
+
+
+def test_needed_neurons_are_those_of_items_encoded_anew(model, data, monkeypatch):
+    rows = data.X[:6]
+    found = {}
+    for most in (0, _contributions._MOST_ACTIVATIONS):
+        monkeypatch.setattr(_contributions, "_MOST_ACTIVATIONS", most)
+        found[most] = [
+            change.needed_neurons(item)
+            for change in explain_changes(model, rows, strength=2.0)
+            for item in change["left"]
+        ]
+    few, kept = found.values()
+    assert few == kept
+    assert len(kept) > 3
+    assert any(kept)
