@@ -59,7 +59,7 @@ class NeuronExplorer:
     which may change places. Lists of ``recommend`` at some settings go along, and the
     page says whether it comes to the same.
 
-    The file stays below 5 MB for 1,024 neurons and 50 users, however large the
+    The file stays below 5 MB for 2,048 neurons and 50 users, however large the
     catalogue is. Where all items do not fit (some 6,000 at 64 dimensions do) the page
     holds those that come into a list, or near one, at some position of the knobs, or
     when a neuron is turned. Of the others it knows how high they can score. It marks
@@ -70,7 +70,8 @@ class NeuronExplorer:
     lists are marked there. Of items that are shifted with 1,024 neurons some 500 fit.
     Names that would take too much of the page are shortened in it. Of an autoencoder
     with more than 64 neurons active for an item, as the default form has, those with
-    the most weight can be turned by themselves; the knobs turn all.
+    the most weight can be turned by themselves, unless the catalogue is small; the
+    knobs turn all.
 
     A host that decodes with layers of its own cannot be run in a page. Then the page
     says why, and shows the lists at the model's own strength.

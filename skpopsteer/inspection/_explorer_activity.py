@@ -134,8 +134,10 @@ def find_tops(model, activity, n_items=10, n_users=5, n_pushed=5, n_cofiring=5):
     either.
     """
     Z, X = activity.Z.tocsc(), activity.X
-    fires = csr_array((np.ones(Z.nnz), Z.indices, Z.indptr), shape=Z.shape[::-1])
-    n_rows, n_active = Z.shape[0], fires.sum(axis=1)
+    # Counts in float32 are exact up to 2**24 rows.
+    ones = np.ones(Z.nnz, dtype=np.float32)
+    fires = csr_array((ones, Z.indices, Z.indptr), shape=Z.shape[::-1])
+    n_rows, n_active = Z.shape[0], np.diff(Z.indptr).astype(np.float64)
     if activity.side == "user":
         holders, XT = X.sum(axis=0, dtype=np.float64), X.T.tocsr()
         spread = holders * (n_rows - holders)
@@ -156,13 +158,10 @@ def find_tops(model, activity, n_items=10, n_users=5, n_pushed=5, n_cofiring=5):
             return Z[:, neurons].toarray()
 
         def users(neurons):
-            return (X @ Z[:, neurons]).toarray() / lengths[:, None]
-
-    # Exact up to 2**24 rows.
-    counted = fires.astype(np.float32)
+            return X @ Z[:, neurons].toarray() / lengths[:, None]
 
     def cofiring(neurons):
-        both = row_products(counted, neurons)
+        both = row_products(fires, neurons)
         either = n_active[:, None] + n_active[neurons] - both
         both[neurons, np.arange(len(neurons))] = 0
         return both / np.maximum(either, 1)

@@ -273,11 +273,18 @@ def or_default(model, selector):
 
 def _default_probe(model, selector, seed):
     """Return the autoencoder that suits what a selector makes of its neurons."""
-    if model.rule_ != OFFSET or selector is not None:
+    if model.rule_ != OFFSET or not _takes_all(selector):
         return SparseAutoencoderProbe(random_state=seed)
     # Of a few neurons that fire, offsets of like items differ by chance: who takes all
     # of them does not read them, and is better off with many.
     return SparseAutoencoderProbe(2048, k=1024, max_iter=10, random_state=seed)
+
+
+def _takes_all(selector):
+    """Whether a selector, or what a control permutes, weighs all neurons."""
+    inner = getattr(selector, "selector", selector)
+    every = getattr(inner, "n_neurons_to_select", None) == "all"
+    return selector is None or (every and getattr(inner, "needs_item_profiles", False))
 
 
 def choose_form(model):

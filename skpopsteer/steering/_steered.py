@@ -53,8 +53,8 @@ class SteeredRecommender(
         Autoencoder of the user side: anything with `transform` and `inverse_transform`;
         with `pre_activations` and `activate` too, neurons are shifted between the two.
         None is ``SparseAutoencoderProbe(2048, k=1024, max_iter=10)`` for
-        ``rule="offset"`` with no selector given, which weighs all neurons and reads
-        none; else ``SparseAutoencoderProbe()``. Seeded by `random_state`.
+        ``rule="offset"`` with a selector that weighs all neurons, as None does; else
+        ``SparseAutoencoderProbe()``. Seeded by `random_state`.
     selector : estimator, default=None
         Gives `steering_weights_`. None is ``PopularityNeuronSelector("score_omp",
         n_neurons_to_select="all")`` for ``rule="offset"``, else
@@ -78,8 +78,8 @@ class SteeredRecommender(
         for every user: a penalty on what the neurons of items tell of popularity. They
         read the host's item bias too, where it has one, behind the embedding. None
         is ``"shift"`` if a selector or a side is given; else ``"offset"`` on the item
-        side, the strongest form of neurons where hosts were compared, for a host that
-        has item embeddings.
+        side, of the forms that weigh neurons by popularity the strongest where hosts
+        were compared, for a host that has item embeddings.
     strength : float, default=1.0
         How far the knobs are turned; PopSteer's alpha (v2: alpha_pop). Of a popularity
         selector positive lowers popularity, negative raises it (surely for

@@ -13,10 +13,16 @@ from skpopsteer.adapters import ArrayRecommender
 from skpopsteer.datasets import make_interactions
 from skpopsteer.inspection import _contributions, explain_changes
 from skpopsteer.inspection._contributions import SteeredRow
-from skpopsteer.neurons import NeuronSubset, PopularityNeuronSelector, cohens_d
+from skpopsteer.neurons import (
+    ControlSelector,
+    NeuronSubset,
+    PopularityNeuronSelector,
+    cohens_d,
+)
 from skpopsteer.steering import _side
 
 PROBE = SparseAutoencoderProbe(64, k=8, max_iter=40, random_state=0)
+ALL = PopularityNeuronSelector("score_omp", n_neurons_to_select="all")
 STRENGTH = 0.5
 
 
@@ -334,6 +340,9 @@ def test_a_host_that_goes_on_training_is_noticed(form, data):
     [
         ({}, (2048, 1024)),
         ({"rule": "offset"}, (2048, 1024)),
+        ({"rule": "offset", "selector": ALL}, (2048, 1024)),
+        ({"rule": "offset", "selector": ControlSelector(ALL)}, (2048, 1024)),
+        ({"rule": "shift", "side": "item", "selector": ALL}, (1024, 32)),
         ({"rule": "shift"}, (1024, 32)),
         ({"side": "item"}, (1024, 32)),
         ({"rule": "offset", "selector": NeuronSubset([1])}, (1024, 32)),
