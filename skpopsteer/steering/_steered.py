@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpopsteer._compat import HasMethods, Interval, StrOptions, _fit_context
 from skpopsteer._spans import over_spans
 from skpopsteer._user_strength import niche_taste
-from skpopsteer._validation import check_interactions
+from skpopsteer._validation import check_interactions, check_user_ids
 from skpopsteer.steering._fitting import (
     choose_form,
     fit_item_side,
@@ -320,6 +320,8 @@ data frame or mapping, default=None
                 "`X` must hold at least one interaction; got none. "
                 "Popularity is counted from them."
             )
+        if user_ids is not None:
+            user_ids = check_user_ids(user_ids, X.shape[0])
         self.recommender_ = self._fit_host(X)
         self._user_side = self._item_side = None
         self._form = choose_form(self)

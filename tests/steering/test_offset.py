@@ -385,3 +385,10 @@ def test_needed_neurons_are_those_of_items_encoded_anew(model, data, monkeypatch
     assert few == kept
     assert len(kept) > 3
     assert any(kept)
+
+
+@pytest.mark.parametrize("n", [399, 401])
+def test_every_row_has_its_user(host, data, n):
+    model = SteeredRecommender(host, probe=PROBE)
+    with pytest.raises(ValueError, match=rf"one user per row of `X` \(400\); got {n}"):
+        model.fit(data.X, user_ids=np.arange(n))
