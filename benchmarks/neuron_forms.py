@@ -75,10 +75,8 @@ NDCG@10, mean over the pairs: Gini (lower is better) / tail coverage / tail cove
 5 exposures / tail share. *Level with the best*: cells, of {n_cells} (pairs, levels and
 measures), in which a form is not more than .01 behind the best of them; *behind*: how
 far, in units of the measure. `SteeredRecommender(host)` is "neurons dense, target
-popularity": of 2,048 neurons half fire for an item, and one strength serves all users,
-which a strength per user is no better than and an item bias can hold. Exposure, how
-often the host lists an item, is `fit(X, item_popularity=...)`: it is ahead where 95 %
-or more are kept, and mixed below.
+popularity": of 2,048 neurons half fire for an item, and one strength serves all users.
+Exposure is how often the host lists an item, given to `fit` as `item_popularity`.
 """
 
 if __name__ == "__main__":
