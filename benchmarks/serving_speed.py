@@ -38,7 +38,7 @@ HOME = ["floor", "skpopsteer", "steered", "steered users", "exported"]
 PEERS = ["implicit", "RecTools", "RecTools, torch", "FAISS flat", "numpy", "torch"]
 LABELS = {
     "skpopsteer": "skpopsteer, un-steered",
-    "steered": "**skpopsteer, steered** (default: items)",
+    "steered": "**skpopsteer, steered** (offsets of items)",
     "steered users": "skpopsteer, users steered (PopSteer's form)",
     "exported": "skpopsteer, steered user vectors exported once",
     "floor": "the product alone",

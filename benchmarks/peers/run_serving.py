@@ -185,7 +185,7 @@ def _steered_model(data, **form):
 
 
 def steered(data):
-    """``recommend`` of the default: neurons of the items, turned."""
+    """``recommend`` with offsets of the items, the rule of the default form."""
     return _ours(data, _steered_model(data))
 
 

@@ -54,6 +54,8 @@ class TailQuotaReranker(ListRule):
     items that follow. Where the pool has too few, the host's next items fill up. Scores
     that ``recommend`` returns are the host's. One stable sort of the pool a row.
 
+    A rule of practice, which no paper is known to introduce.
+
     Examples
     --------
     >>> from sklearn.decomposition import TruncatedSVD
