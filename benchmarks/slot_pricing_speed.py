@@ -72,9 +72,9 @@ def main():
         "",
         f"Implicit ALS on MovieLens-1M, {m} candidates a user, lists of 10, strength "
         f"{STRENGTH}; median of {N_PASSES} passes, one thread, Python "
-        f"{platform.python_version()}. Beside it numpy sorts the same candidates. Users "
-        "come several times to make them more. Time grows with their number to the "
-        f"power {power:.2f}, sorting to the power {power_of_sort:.2f}.",
+        f"{platform.python_version()}. Beside it numpy sorts the same candidates. "
+        "Users come several times to make them more. Time grows with their number to "
+        f"the power {power:.2f}, sorting to the power {power_of_sort:.2f}.",
         "",
         "| users | milliseconds a pass | times sorting |",
         "|--:|--:|--:|",
