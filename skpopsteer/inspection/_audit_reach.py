@@ -30,14 +30,13 @@ __all__ = [
 
 #: Of the levers, the last ones.
 N_YARDSTICKS = 2
-#: Doublings of a lever's unit: where a walk begins, the least it tries where that moves
-#: nothing, and where it ends.
+#: Doublings of a lever's unit: where a walk begins, the least it tries, for lists may
+#: change long before the first item of the tail comes in, and where it ends.
 _FIRST, _LEAST, _LAST = -4, 4, 14
 #: Doublings inward, where the first strength loses too much already.
 _INWARD = 20
-#: A rise of the tail share that is none, how many in a row end a walk, and how much of
-#: the accuracy is left where the lever has moved nothing yet.
-_TRIFLE, _IDLE, _UNMOVED = 0.002, 3, 0.98
+#: A rise of the tail share that is none, and how many in a row end a walk.
+_TRIFLE, _IDLE = 0.002, 3
 #: Steps that close in on a level, and how far above it is close enough.
 _STEPS, _CLOSE = 5, 0.001
 #: A mean of vectors of length 1 that is shorter is made of rounding.
@@ -260,11 +259,10 @@ def _walk(measure, unit, level):
     """Double a strength until more of it brings no more tail."""
     best, idle = measure(0.0)[0], 0
     for power in range(_FIRST, _LAST + 1):
-        tail, kept = measure(unit * 2.0**power)
+        tail, _ = measure(unit * 2.0**power)
         idle = 0 if tail > best + _TRIFLE else idle + 1
         best = max(best, tail)
-        moved = kept < _UNMOVED or power >= _LEAST
-        if tail >= 1 - _TRIFLE or (idle >= _IDLE and moved):
+        if tail >= 1 - _TRIFLE or (idle >= _IDLE and power >= _LEAST):
             break
     for power in range(_FIRST, _FIRST - _INWARD, -1):
         if measure(unit * 2.0**power)[1] >= level:

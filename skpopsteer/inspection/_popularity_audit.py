@@ -162,7 +162,7 @@ class PopularityAudit(EstimatorMixin, MetaEstimatorMixin, BaseEstimator):
     :class:`~skpopsteer.rerankers.SpreadTemperingReranker`. Strengths are chosen on the
     users that are measured: figures flatter all levers alike, a little.
 
-    Some 30 strengths a lever are tried, each at the cost of scores and lists; channels
+    Some 35 strengths a lever are tried, each at the cost of scores and lists; channels
     cost O(n_users d² + n_items d²). Of a host with a non-linear decoder scores are made
     block by block, and the bias, the length and the mean user are left out.
 

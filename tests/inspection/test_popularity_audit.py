@@ -410,6 +410,22 @@ def test_no_strength_of_a_fine_grid_does_better(audit, split):
                 assert one.tail_share >= best - 0.015, one
 
 
+def test_a_lever_is_turned_on_where_the_tail_comes_in_late():
+    rng = np.random.default_rng(0)
+    log_popularity = rng.permutation(np.linspace(0.0, 9.0, N_ITEMS))
+    U, V = scatter(rng, N_USERS, WIDTH), scatter(rng, N_ITEMS, WIDTH)
+    U[:, 0], V[:, 0] = 1.0, log_popularity
+    # Items of equal popularity change places long before those of the tail come in.
+    audit = audit_planted((U, V), np.exp(log_popularity))
+    for one in audit.reach_:
+        if one.level is None and one.lever != "NormTemperingReranker":
+            assert one.tail_share > 0.99, one
+    curve = audit.curves_["PopularityPenaltyReranker"]
+    early = (curve.strengths > 0) & (curve.tail_share == 0)
+    assert early.sum() >= 4
+    assert (curve.kept[early] < 0.98).sum() >= 3
+
+
 def test_reach_falls_with_the_level_and_is_the_best_of_its_curve(audit):
     for name, curve in audit.curves_.items():
         assert (np.diff(curve.strengths) > 0).all()
