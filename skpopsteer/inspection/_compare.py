@@ -8,10 +8,12 @@ import numpy as np
 from skpopsteer import metrics
 from skpopsteer._compat import import_frame_library
 from skpopsteer._text_table import align_columns
+from skpopsteer._validation import as_interactions
 from skpopsteer.inspection._compare_families import has_strengths
 from skpopsteer.inspection._compare_levels import compare_levels
 from skpopsteer.inspection._display_inputs import check_groups
 from skpopsteer.inspection._plotting import check_models
+from skpopsteer.metrics._lists import check_split
 from skpopsteer.popularity import item_popularity
 
 __all__ = ["Comparison", "compare"]
@@ -168,9 +170,9 @@ def compare(
     Raises
     ------
     ValueError
-        For models with strengths on different hosts, unless `host` is given, and where
-        the host finds nothing. For `validation`, `host` or `attributes` where no model
-        has strengths.
+        For held-out items that are in `X` too. For models with strengths on different
+        hosts, unless `host` is given, and where the host finds nothing. For
+        `validation`, `host` or `attributes` where no model has strengths.
 
     See Also
     --------
@@ -245,15 +247,12 @@ def compare(
     popularity = item_popularity(X)
     groups = check_groups(groups)
     labels = groups.label(popularity)
-    rows = [
-        _measure(
-            model.recommend(X, n_recommendations, user_ids=user_ids),
-            y,
-            popularity,
-            labels,
-        )
+    lists = [
+        model.recommend(X, n_recommendations, user_ids=user_ids)
         for model in models.values()
     ]
+    check_split(as_interactions("X", X), y, lists[0])
+    rows = [_measure(one, y, popularity, labels) for one in lists]
     k = n_recommendations
     return Comparison(
         names=[str(name) for name in models],

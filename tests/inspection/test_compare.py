@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from skpopsteer import (
     PopularityGroups,
@@ -81,6 +82,19 @@ def test_trained_users_are_looked_up_when_named(split):
     expected = metrics.ndcg(y, host.recommend(X, user_ids=ids))
     assert table["ndcg@10"][0] == pytest.approx(expected)
     assert "users: trained vectors" in str(table)
+
+
+def test_interactions_may_be_dense(host, split, table):
+    X, y = split
+    same = compare({"host": host}, X.toarray(), y)
+    np.testing.assert_array_equal(same.values, table.values[:1])
+
+
+def test_held_out_items_that_were_shown_are_refused(host, split):
+    X, y = split
+    y = y + csr_array(([1.0], ([0], X.indices[:1])), shape=X.shape)
+    with pytest.raises(ValueError, match=r"`y` must not overlap `X`; got 1 of"):
+        compare({"host": host}, X, y)
 
 
 @pytest.mark.parametrize("models", [{}, [1], None])
