@@ -435,3 +435,6 @@ def test_steered_items_need_a_host_that_has_them():
         ValueError, match=r"^`side` must be 'user' for a host with a no"
     ):
         model.with_host(network)
+    model = fit(linear.recommender, linear.X, rule="offset")
+    with pytest.raises(ValueError, match=r"^`rule` must not be 'offset' for a host wi"):
+        model.with_host(network)

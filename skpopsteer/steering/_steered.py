@@ -421,12 +421,18 @@ data frame or mapping, default=None
             )
 
     def _check_decode(self):
-        if self.side_ != "user" and self.recommender_.has_nonlinear_decode:
+        if self.side_ == "user" or not self.recommender_.has_nonlinear_decode:
+            return
+        if self.rule_ == OFFSET:
             raise ValueError(
-                "`side` must be 'user' for a host with a non-linear decoder, whose "
-                f"items have no embeddings to steer; got {self.side_!r}. "
-                "Set side='user'."
+                "`rule` must not be 'offset' for a host with a non-linear decoder, "
+                "whose items have no embeddings to read; got 'offset'. Fit on that "
+                "host with rule='shift'."
             )
+        raise ValueError(
+            "`side` must be 'user' for a host with a non-linear decoder, whose items "
+            f"have no embeddings to steer; got {self.side_!r}. Set side='user'."
+        )
 
     def _first_side(self):
         return self._side("item" if self.side_ == "item" else "user")

@@ -140,6 +140,17 @@ def test_items_of_a_nonlinear_decoder_cannot_be_steered(side):
         model.fit(host.X)
 
 
+@pytest.mark.parametrize("side", [None, "item"])
+def test_items_of_a_nonlinear_decoder_have_no_offsets(side):
+    host = HOSTS["mult_vae"]()
+    model = SteeredRecommender(host.recommender, probe=PCA(2), rule="offset", side=side)
+    with pytest.raises(ValueError, match=r"^`rule` must not be 'offset' for a host"):
+        model.fit(host.X)
+    # What the line says to do.
+    model.set_params(rule="shift", side=None)
+    assert model.fit(host.X).side_ == "user"
+
+
 def test_results_are_memory_of_their_own(host):
     table = torch.ones(200, WIDTH)
     recommender = TorchRecommender(
