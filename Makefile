@@ -15,7 +15,7 @@ help:
 	@echo "make test          run all tests"
 	@echo "make lint          ruff, mypy, codespell"
 	@echo "make fuzz          try 300,000 examples of bad input (about half an hour)"
-	@echo "make mutants       change the code line by line: do the tests notice? (an hour)"
+	@echo "make mutants       change the code line by line: do the tests notice? (hours)"
 	@echo "make soak          ask fitted models at random for an hour (SECONDS=3600)"
 	@echo "make audit         look for known holes in the pinned dependencies"
 	@echo "make docs          build the documentation into docs/_build/html"

@@ -1,4 +1,4 @@
-"""Tell whether tests notice a wrong line in metrics, neurons or steering.
+"""Tell whether tests notice a wrong line in metrics, neurons, rerankers or steering.
 
 mutmut changes one operator, number, argument or condition at a time, in a copy of the
 repository, and runs the tests that pass through the changed function. A mutant that no

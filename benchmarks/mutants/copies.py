@@ -7,7 +7,7 @@ import shutil
 __all__ = ["FOLDERS", "ROOT", "copy_repository", "settings"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ("metrics", "neurons", "steering")
+FOLDERS = ("metrics", "neurons", "rerankers", "steering")
 #: Tests of the files that take least time first: most mutants fall to them.
 ORDER = """
 import collections, json, pathlib

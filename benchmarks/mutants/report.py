@@ -9,8 +9,9 @@ from mutants.found import known_equivalents, verdicts
 
 __all__ = ["report"]
 
-#: Files of formulas, where no mutant of the sample may survive.
+#: Files of formulas, and a folder of them, where no mutant of the sample may survive.
 FORMULAS = (
+    "rerankers",
     "metrics/_bootstrap.py", "metrics/_paired_comparison.py", "metrics/accuracy.py",
     "metrics/calibration.py", "metrics/exposure.py", "metrics/fairness.py",
     "metrics/tail.py", "neurons/_concept_scores.py", "neurons/_effect_size.py",
@@ -78,7 +79,7 @@ def report(copies, by_file, size, seed, known=""):
         *(
             _row(f"`{file}`", counts[file])
             for file in by_file
-            if file in FORMULAS and counts[file]["tried"]
+            if _has_formulas(file) and counts[file]["tried"]
         ),
         "",
         "## Other files",
@@ -87,7 +88,7 @@ def report(copies, by_file, size, seed, known=""):
         *(
             _row(f"`{file}`", counts[file])
             for file in by_file
-            if file not in FORMULAS and counts[file]["tried"]
+            if not _has_formulas(file) and counts[file]["tried"]
         ),
         "",
         *(["Not tried yet: " + ", ".join(waiting) + ".", ""] if waiting else []),
@@ -168,7 +169,11 @@ def _carry_over(counts, by_file, known):
 def _groups(file):
     """Return what a file is counted in: itself, its folder, all, files of formulas."""
     groups = [file, file.partition("/")[0], "all"]
-    return [*groups, "formulas"] if file in FORMULAS else groups
+    return [*groups, "formulas"] if _has_formulas(file) else groups
+
+
+def _has_formulas(file):
+    return file in FORMULAS or file.partition("/")[0] in FORMULAS
 
 
 def _row(label, found):

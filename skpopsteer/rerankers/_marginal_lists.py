@@ -17,6 +17,8 @@ def _take_best(scores, strength, nearest, step, places):
     """Take the item with the best marginal relevance; return its place, -1 for none."""
     best, most = -1, -np.inf
     for j in range(len(scores)):
+        if scores[j] == -np.inf:
+            continue
         # Nothing is like an empty list, and what all items have alike does not count.
         value = scores[j] if step == 0 else scores[j] - strength * nearest[j]
         if value > most:

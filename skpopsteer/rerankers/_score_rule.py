@@ -172,14 +172,10 @@ class ScoreRule(ExportMixin, PoolMixin, MetaEstimatorMixin, BaseEstimator):
         decode_into(self.recommender_, out, encoded.embeddings)
 
     def _choose(self, pool, turned, k):
-        padding = pool.items < 0
-        # Padding is set apart while scores are changed: -inf times 0 is no number. As
-        # the best of its row it is not the lowest either, which a rule may look for.
-        best = np.where(padding[:, :1], 0.0, pool.scores[:, :1])
-        scores = np.where(padding, best, pool.scores)
+        # No rule makes more than -inf of the -inf of padding.
+        scores = pool.scores.copy()
         with within_float32():
             self._rescore(scores, pool.items, of_rows(turned, pool.factors))
-        scores[padding] = -np.inf
         return _best_places(pool.items, scores, k), scores
 
     def _check_exportable(self):

@@ -93,8 +93,8 @@ class TailQuotaReranker(ListRule):
         n_tail = np.floor(np.minimum(strength, 1) * k + 0.5)
         labels = self._pool_groups(pool)
         own = np.arange(labels.shape[1]) < k - n_tail
-        # The host's first, then the tail, then who is left, each in the host's order.
-        turn = np.where(own, 0, np.where(labels == 0, 1, 2))
-        places = np.argsort(turn.astype(np.int8), axis=1, kind="stable")[:, :k]
+        # The host's first and the tail, then who is left, each in the host's order.
+        last = ~own & (labels != 0)
+        places = np.argsort(last, axis=1, kind="stable")[:, :k]
         filled = np.take_along_axis(labels, places, axis=1) >= 0
         return np.where(filled, places, -1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, vstack
 
+from skpopsteer._validation import _items
 from skpopsteer.rerankers import MaxMinExposureReranker, PersonalTargetReranker
 from tests.rerankers.plain_lists import IDS, N_ITEMS, random_case
 
@@ -100,6 +101,15 @@ def test_nobody_and_nothing(make, case):
     assert alone.shape == (1, 3)
     idle = make(host, strength=0.8).fit(csr_array(np.ones((2, N_ITEMS))))
     assert idle.recommend(X, user_ids=IDS).shape == (len(IDS), 10)
+
+
+def test_lists_may_be_as_long_as_the_catalogue(make, case, monkeypatch):
+    X, host = case
+    monkeypatch.setattr(_items, "_LONGEST", 3)
+    model = make(host, strength=0.8, n_recommendations=N_ITEMS).fit(X, user_ids=IDS)
+    assert model.allocate(X, user_ids=IDS).shape == (len(IDS), N_ITEMS)
+    with pytest.raises(ValueError, match=f"must be at most {N_ITEMS}; got"):
+        model.allocate(X, N_ITEMS + 1, user_ids=IDS)
 
 
 def test_bad_input(make, case):

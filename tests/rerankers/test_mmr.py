@@ -91,6 +91,20 @@ def test_by_hand_in_embeddings():
     assert model.recommend(csr_array((1, 4)), user_ids=[0]).tolist() == [[1, 3, 2, 0]]
 
 
+def test_lengths_beyond_float32_are_measured():
+    X, host = random_case(0)
+    U, V = host.encode_users(X, IDS), host.item_embeddings_
+    # Its square is no number of float32, and the items are of many lengths.
+    V = V * np.linspace(1, 3, len(V), dtype=np.float32)[:, None]
+    params = {"similarity": "embedding", "strength": 5.0, "n_recommendations": 6}
+    expected = MMRReranker(as_recommender((U, V)), **params).fit(X, user_ids=IDS)
+    long = as_recommender((U * np.float32(1e-25), V * np.float32(1e25)))
+    model = MMRReranker(long, **params).fit(X, user_ids=IDS)
+    lists = model.recommend(X, user_ids=IDS)
+    assert np.array_equal(lists, expected.recommend(X, user_ids=IDS))
+    assert (lists != long.recommend(X, 6, user_ids=IDS)).any()
+
+
 def test_equally_popular_items_are_all_alike():
     X, host = random_case(0)
     model = MMRReranker(host, strength=5.0, n_recommendations=6)

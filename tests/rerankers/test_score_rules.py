@@ -262,6 +262,13 @@ def test_vectors_are_exported_with_their_scores(name, bias):
     )
 
 
+def test_a_bias_beyond_float32_is_not_exported():
+    short = as_recommender((U, np.float32(V * 1e-6), np.float32(BIAS * 1e27)))
+    model = fitted("norm", short, strength=2.0)
+    with pytest.raises(ValueError, match=r"^`strength` must leave scores that float32"):
+        model.export_embeddings(X, user_ids=IDS)
+
+
 def test_what_vectors_cannot_tell_is_not_exported():
     for params, name in [
         ({"user_strength": "profile"}, "user_strength"),
@@ -296,6 +303,14 @@ def test_norms_are_measured_and_that_of_an_empty_embedding_is_the_shortest():
     np.testing.assert_allclose(scores[0, 0], (3 + 8) / 5)
 
 
+@pytest.mark.parametrize("size", [1e-25, 1e20])
+def test_norms_are_measured_whose_squares_float32_does_not_hold(size):
+    model = fitted("norm", as_recommender((U, np.float32(V * size))))
+    np.testing.assert_allclose(
+        model.item_norms_, size * np.array([5, 2, 3, 1, 0, 5]), rtol=1e-6
+    )
+
+
 def test_the_bias_goes_at_1_and_changes_its_sign_at_2():
     scores = fitted("bias", strength=1.0).decision_function(X, user_ids=IDS)
     np.testing.assert_allclose(scores, U @ V.T, atol=1e-6)
@@ -306,8 +321,35 @@ def test_the_bias_goes_at_1_and_changes_its_sign_at_2():
 @pytest.mark.parametrize("name", ["truncated_svd", "mult_vae"])
 def test_a_host_without_a_bias_is_refused(name):
     host = HOSTS[name]()
-    with pytest.raises(ValueError, match=r"^`recommender` must have an item bias; got"):
+    kind = type(host.recommender.estimator).__name__
+    with pytest.raises(
+        ValueError, match=rf"must have an item bias; got {kind} without"
+    ):
         ItemBiasReranker(host.recommender).fit(host.X)
+
+
+def test_what_has_no_embeddings_has_no_bias():
+    penalty = fitted("penalty")
+    with pytest.raises(
+        ValueError, match="must have an item bias; got PopularityPenalt"
+    ):
+        ItemBiasReranker(penalty, pool_size=4).fit(X, user_ids=IDS)
+
+
+def test_of_a_row_without_an_item_left_nothing_is_recommended(rule):
+    every = csr_array(np.ones(X.shape))
+    model = fitted(rule, strength=0.7, pool_size=3)
+    lists = model.recommend(every, 4, user_ids=IDS)
+    assert lists.tolist() == [[-1] * 4] * len(IDS)
+
+
+def test_where_equal_items_are_all_that_is_left_each_comes_once():
+    alike = as_recommender((U, np.ones((6, 3))))
+    row = csr_array([[1, 0, 1, 1, 0, 1]])
+    # Of equal popularity, too.
+    model = PopularityPenaltyReranker(alike, strength=0.7, pool_size=6)
+    model.fit(X, user_ids=IDS, item_popularity=np.full(6, 3))
+    assert model.recommend(row, 4, user_ids=[0]).tolist() == [[1, 4, -1, -1]]
 
 
 @pytest.mark.parametrize("pool_size", [None, 20])

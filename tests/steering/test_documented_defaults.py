@@ -2,11 +2,10 @@
 
 import pytest
 
-import skpopsteer.rerankers
 import skpopsteer.steering
 from tests.neurons.documented import differing_defaults, estimators_of
 
-ESTIMATORS = estimators_of(skpopsteer.steering) | estimators_of(skpopsteer.rerankers)
+ESTIMATORS = estimators_of(skpopsteer.steering)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -15,4 +14,4 @@ def test_defaults_are_the_documented_ones(name):
 
 
 def test_estimators_are_found():
-    assert {"SteeredRecommender", "MMRReranker", "TunedSteeringCV"} <= ESTIMATORS.keys()
+    assert {"SteeredRecommender", "TunedSteeringCV"} <= ESTIMATORS.keys()
