@@ -124,5 +124,7 @@ def test_bad_input(make, case):
         model.allocate(X, 0)
     with pytest.raises(ValueError, match=r"^`exclude` must hold item positions"):
         model.allocate(X, exclude=[N_ITEMS])
+    with pytest.raises(ValueError, match=r"^`candidates` must hold item positions"):
+        model.allocate(X, candidates=[N_ITEMS])
     with pytest.raises(ValueError, match=r"^`user_ids` must name one user per row"):
         model.allocate(X, user_ids=[0])

@@ -9,6 +9,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.model_selection import GridSearchCV
 
 from skpopsteer import PopularityGroups, TunedSteeringCV, as_recommender, steering_path
+from skpopsteer._pool import Pool
 from skpopsteer.datasets import load_movielens
 from skpopsteer.metrics import get_scorer
 from skpopsteer.model_selection import hide_interactions
@@ -23,6 +24,7 @@ from skpopsteer.rerankers import (
     TailQuotaReranker,
     XQuADReranker,
 )
+from skpopsteer.rerankers._list_rule import relevance
 from tests.conftest import ROOT
 from tests.rerankers.plain_lists import IDS, N_ITEMS, N_USERS, host_of, random_case
 
@@ -43,6 +45,16 @@ RULES = {
         {"random_state": 0, "providers": "groups", "n_epochs": 30},
     ),
 }
+
+
+def test_relevance_runs_from_0_to_1_in_a_pool():
+    items = np.array([[3, 1, 0, 2], [2, 0, -1, -1], [1, 3, -1, -1], [-1, -1, -1, -1]])
+    scores = np.array([[7, 5, 4, 3], [2, -6, 0, 0], [5, 5, 0, 0], [0, 0, 0, 0.0]])
+    scores = np.where(items < 0, -np.inf, scores).astype(np.float32)
+    out = -np.inf
+    assert relevance(Pool(items, scores, None)).tolist() == [
+        [1, 0.5, 0.25, 0], [1, 0, out, out], [1, 1, out, out], [out] * 4,
+    ]  # fmt: skip
 
 
 @pytest.fixture(params=RULES)

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from skpopsteer.metrics import gini
 from skpopsteer.rerankers import MaxMinExposureReranker
+from skpopsteer.rerankers._allocate import draw_pools
 from skpopsteer.rerankers._provider_prices import bound_subsidies
 from tests.rerankers.plain_lists import (
     IDS,
@@ -144,6 +145,19 @@ def test_allocation_and_prices_are_those_of_the_reference(providers, capped, str
         ]
         places = sorted(range(len(pool)), key=lambda p: (-net[p], p))[:4]
         assert row.tolist() == padded(pool, places, 4)
+
+
+def test_a_provider_alone_owns_twice_the_places():
+    # As published: what belongs to n providers is 1 + 1 / n of all places.
+    host = host_of([[1.0]])
+    X = csr_array((1, 1))
+    model = MaxMinExposureReranker(
+        host, n_epochs=1, learning_rate=0.1, momentum=0.0, n_recommendations=1
+    ).fit(X, user_ids=[0], item_groups=[-1])
+    pool = draw_pools(model, X, np.array([0]), 1)
+    owners, shares = model._providers_of(pool)
+    assert owners.tolist() == [0]
+    assert shares.tolist() == [2.0]
 
 
 def test_lists_stand_in_the_order_of_score_less_price():

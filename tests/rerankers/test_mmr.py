@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from skpopsteer import as_recommender
-from skpopsteer.rerankers import MMRReranker
+from skpopsteer.rerankers import MMRReranker, PopularityPenaltyReranker
 from tests.rerankers.plain_lists import (
     IDS,
     host_of,
@@ -117,3 +117,13 @@ def test_an_unknown_similarity_is_refused():
     X, host = random_case(0)
     with pytest.raises(ValueError, match="The 'similarity' parameter of MMRReranker"):
         MMRReranker(host, similarity="genres").fit(X)
+
+
+def test_a_host_without_embeddings_has_likeness_in_popularity_alone():
+    X, host = random_case(0)
+    penalty = PopularityPenaltyReranker(host, pool_size=9).fit(X, user_ids=IDS)
+    assert MMRReranker(penalty).fit(X, user_ids=IDS).predict(X).shape == (len(IDS), 10)
+    with pytest.raises(
+        ValueError, match=r"'embedding' with PopularityPenaltyReranker\."
+    ):
+        MMRReranker(penalty, similarity="embedding").fit(X, user_ids=IDS)

@@ -96,11 +96,13 @@ def reference(pool, groups, tail_share, k, strength, lam):
 
 @pytest.mark.parametrize("lam", [0.05, 0.7, 1.0])
 @pytest.mark.parametrize("strength", [0.3, 1.0, 7.0])
+# Below what histories hold some targets would be negative.
+@pytest.mark.parametrize("target", [0.8, 0.05])
 @pytest.mark.parametrize("seed", range(3))
-def test_lists_are_those_of_the_reference(seed, strength, lam):
+def test_lists_are_those_of_the_reference(seed, target, strength, lam):
     X, host = random_case(seed)
     model = PersonalTargetReranker(
-        host, strength=strength, target_tail_share=0.8, relevance_weight=lam,
+        host, strength=strength, target_tail_share=target, relevance_weight=lam,
         pool_size=11, n_recommendations=6,
     ).fit(X, user_ids=IDS)  # fmt: skip
     likes = plain_shares(X, model.item_groups_, [-1])

@@ -238,6 +238,7 @@ def test_powers_stop_where_they_differ_by_a_factor_that_leaves_no_digits():
 
 def test_what_is_nothing_counts_like_the_least():
     logs = log_sizes(np.array([0, 2, 8, 1e-9]))
+    assert logs.dtype == np.float32
     np.testing.assert_allclose(np.exp(logs), [2, 2, 8, 2], rtol=1e-6)
     assert log_sizes(np.zeros(3)).tolist() == [0, 0, 0]
 
