@@ -243,7 +243,6 @@ def search_lever(lever, judge, levels):
             lever.points[strength] = judge(lists_at(strength))
         return lever.points[strength]
 
-    measure(0.0)
     if lever.channel not in (None, NEURONS):
         # All of the channel is out at 1: what lists are without it.
         measure(1.0)

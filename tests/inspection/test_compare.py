@@ -12,6 +12,7 @@ from skpopsteer import (
     metrics,
 )
 from skpopsteer.popularity import item_popularity
+from tests.inspection.html_tables import tables_of
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,21 @@ def test_every_column_is_the_metric_of_its_name(table, host, split):
 def test_text_has_a_row_per_model_and_states_the_convention(table):
     lines = str(table).splitlines()
     assert len({len(line) for line in lines[:-1]}) == 1
+    assert lines[0].split() == ["tail", "tail", "average"]
+    assert lines[1].split()[-3:] == ["coverage@10", "share@10", "popularity@10"]
     assert lines[3].startswith("host")
     assert f"{table['gini@10'][0]:.4f}" in lines[3]
     assert lines[-1] == f"({PopularityGroups()}; users: folded in from their rows)"
+
+
+def test_html_holds_the_figures(table):
+    ((caption, rows),), outside = tables_of(table._repr_html_())
+    assert rows[0] == ["", *table.columns]
+    assert (caption, outside) == (table.convention, "")
+    assert table.names == ["host", "<b>penalty</b>"]
+    for name, values, row in zip(table.names, table.values, rows[1:], strict=True):
+        shares = [f"{value:.4f}" for value in values[:-1]]
+        assert row == [name, *shares, f"{values[-1]:.1f}"]
 
 
 def test_names_are_escaped_in_html(table):

@@ -258,6 +258,19 @@ def test_thirds_of_users_keep_their_own_share(table, penalty, host, split):
             assert found == pytest.approx(expected)
 
 
+def test_settings_are_chosen_on_lists_of_the_length_asked_for(
+    split, validation, host, penalty
+):
+    table = compare(
+        {"penalty": (penalty, [0.1])}, *split, validation=validation, levels=[0.1],
+        n_recommendations=4, n_boot=0,
+    )  # fmt: skip
+    X, y = validation
+    own = metrics.ndcg(y, host.recommend(X, 4))
+    kept = metrics.ndcg(y, penalty.recommend(X, 4, strength=0.1)) / own
+    assert table.chosen_kept[table.chosen[0, 1, 0]] == pytest.approx(kept)
+
+
 def test_attributes_move_by_total_variation(models, split, validation, host, penalty):
     X, y = split
     colours = np.array(["red", "green", "blue", "grey"])[np.arange(100) % 4]

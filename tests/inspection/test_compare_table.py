@@ -154,6 +154,14 @@ def test_intervals_hold_the_figure_and_stay_shares(table):
     assert table.high[:, shares].max() <= 1
 
 
+def test_accuracy_may_rise_above_the_hosts():
+    draws = np.full((40, 3, 2), 0.5)
+    draws[..., 0] = np.linspace(1.1, 1.5, 40)[:, None]
+    table = made([(1.3, 0.5)] * 3, draws)
+    assert table.high[0, table.columns.index("ndcg_kept")] > 1.4
+    assert table.low[0, table.columns.index("ndcg_kept")] > 1.05
+
+
 def test_no_draws_no_intervals(penalty, split):
     bare = compare({"a": (penalty, [0.1])}, *split, n_boot=0, random_state=0)
     assert bare.draws.shape[0] == 0
@@ -370,6 +378,8 @@ def test_text_has_a_block_a_level_and_a_row_a_method(table):
     low, high = (end[table.chosen[0, 1, 0], place] for end in (table.low, table.high))
     assert f"{low:.3f}-{high:.3f}".replace("0.", ".") in main[main.index(rows[0]) + 1]
     assert max(map(len, lines)) <= 80
+    # One rule below the headers, none between the blocks.
+    assert [set(line) <= set("- ") for line in main].count(True) == 1
 
 
 def test_text_tells_who_pays_and_how_settings_were_chosen(table):
@@ -379,8 +389,9 @@ def test_text_tells_who_pays_and_how_settings_were_chosen(table):
     assert "Each half of the users has the settings chosen on the other half" in text
     assert "95 % intervals from 100 draws" in text
     assert "Hypervolume" in text
-    volume = table.hypervolume()["penalty"]["gini"][0]
+    volume, low, high = table.hypervolume()["penalty"]["gini"]
     assert f"{1000 * volume:.2f}" in text
+    assert f"{1000 * low:.2f}-{1000 * high:.2f}" in text
     assert "tail: the 80 % with fewest" in text
 
 

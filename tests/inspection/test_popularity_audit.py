@@ -37,10 +37,11 @@ from skpopsteer.inspection._audit_channels import (
     regress_popularity,
 )
 from skpopsteer.inspection._audit_reach import Reach
-from skpopsteer.inspection._audit_words import recommend
+from skpopsteer.inspection._audit_words import percent, recommend
 from skpopsteer.metrics import ndcg
 from skpopsteer.model_selection import HeldOut, hide_interactions
 from tests.conftest import ROOT
+from tests.inspection.html_tables import tables_of
 
 N_USERS, N_ITEMS, WIDTH = 150, 120, 12
 LEVER_OF = {
@@ -429,6 +430,8 @@ def test_a_lever_is_turned_on_where_the_tail_comes_in_late():
 def test_reach_falls_with_the_level_and_is_the_best_of_its_curve(audit):
     for name, curve in audit.curves_.items():
         assert (np.diff(curve.strengths) > 0).all()
+        # From a sixteenth of a unit to sixteen, both ways, and closer at the levels.
+        assert 20 <= len(curve.strengths) <= 50
         reached = [one for one in audit.reach_ if one.lever == name]
         assert [one.level for one in reached] == [0.99, 0.97, 0.95, 0.9, 0.8, None]
         assert all(a.tail_share <= b.tail_share for a, b in itertools.pairwise(reached))
@@ -462,6 +465,19 @@ def test_neurons_are_what_one_unit_of_strength_takes_out(audit, steered, split, 
     assert np.isnan(neurons.tail_share_without)
     assert steered.strength == 1.0
     assert audit.levers_["SteeredRecommender"] is steered
+
+
+def test_neurons_of_trained_users_are_those_of_their_vectors(split, host):
+    rng = np.random.default_rng(0)
+    tables = scatter(rng, 200, WIDTH), scatter(rng, 100, WIDTH)
+    looked_up, ids = as_recommender(tables), np.arange(200)[::-1]
+    probe = SparseAutoencoderProbe(32, k=4, max_iter=3, random_state=0)
+    model = SteeredRecommender(looked_up, probe=probe, rule="shift", random_state=0)
+    model.fit(split[0], user_ids=ids)
+    own = looked_up.decision_function(split[0], user_ids=ids)
+    turned = model.set_params(strength=1.0).decision_function(split[0], user_ids=ids)
+    found = neuron_coordinate(model, split[0], ids)
+    np.testing.assert_allclose(found, (own - turned).mean(axis=0), atol=1e-5)
 
 
 def test_neurons_that_always_add_are_products_with_their_directions(host, split):
@@ -667,12 +683,23 @@ def test_rerankers_choose_from_the_pool_and_lists_have_their_length(host, split)
         host, steered="drop", levels=0.9, pool_size=20, n_recommendations=5
     ).fit(*split)
     assert audit.kept_name_ == "NDCG@5"
+    tail = audit.item_groups_ == -1
+    assert audit.tail_share_ == pytest.approx(tail[host.recommend(split[0], 5)].mean())
     pool = host.recommend(split[0], 20)
     for name, model in audit.levers_.items():
         lists = model.recommend(split[0], strength=1e3)
         assert lists.shape == (200, 5)
         inside = [set(row) <= set(some) for row, some in zip(lists, pool, strict=True)]
         assert all(inside) == (name != "GradientPopularityAdjuster")
+
+
+def test_lists_of_neurons_have_the_length_asked_for(host, split, steered):
+    audit = PopularityAudit(host, steered=steered, levels=0.9, n_recommendations=4)
+    audit.fit(*split)
+    tail = audit.item_groups_ == -1
+    curve = audit.curves_["SteeredRecommender"]
+    lists = steered.recommend(split[0], 4, strength=curve.strengths[-1])
+    assert curve.tail_share[-1] == pytest.approx(tail[lists].mean())
 
 
 def test_an_untrained_host_is_trained_once_and_left_as_it_is(split):
@@ -712,7 +739,7 @@ BAD_FITS = [
     ({"steered": "none"}, {}, ValueError, "steered"),
     ({"groups": "tail"}, {}, ValueError, "groups"),
     ({}, {"item_popularity": np.full(100, 3)}, ValueError, "must differ between items"),
-    ({}, {"item_popularity": np.ones(7)}, ValueError, "one value per item"),
+    ({}, {"item_popularity": np.ones(7)}, ValueError, "`item_popularity` .* per item"),
     ({}, {"user_ids": [0, 1]}, ValueError, "`user_ids` must name one user per row"),
     ({}, {"y": np.full(200, -1)}, ValueError, "`y` must hold at least one held-out"),
     ({}, {"y": np.ones(3, dtype=int)}, ValueError, "`y` must have one row per list"),
@@ -760,6 +787,39 @@ def test_the_text_fits_the_terminal_and_tells_what_is_known(audit, host, split):
     assert max(map(len, text.splitlines())) <= 88
     assert text.count("any cost") == 1
     assert text.count("50 %") >= 1
+
+
+def test_shares_are_told_to_a_tenth_of_a_per_cent():
+    assert [percent(share) for share in (0.9, 0.975, 0.9994, 0.9996)] == [
+        "90 %", "97.5 %", "99.9 %", "100 %",
+    ]  # fmt: skip
+
+
+def test_the_tables_of_a_notebook_hold_the_records(audit):
+    (channels, reach), outside = tables_of(audit._repr_html_())
+    assert outside == "".join([*audit.notes_, audit.recommendation_])
+
+    def number(value, form=".2f"):
+        return "" if np.isnan(value) else f"{value:{form}}"
+
+    assert channels.rows[1:] == [
+        [
+            one.name, number(one.pearson), number(one.spearman),
+            f"{100 * one.variance_share:.1f} %",
+            f"{100 * one.variance_share_personal:.1f} %",
+            number(one.tail_share_without, ".3f"),
+        ]
+        for one in audit.channels_
+    ]  # fmt: skip
+    levels = [percent(level) for level in audit.levels_]
+    assert reach.rows[0] == ["lever", *levels, "any cost"]
+    assert f"the host's is {audit.tail_share_:.3f}" in reach.caption
+    for name, *cells in reach.rows[1:]:
+        found = [one for one in audit.reach_ if one.lever == name.removesuffix(" *")]
+        assert name.endswith(" *") == (found[0].channel is None)
+        expected = [f"{one.tail_share:.3f}" for one in found]
+        expected[-1] += f" ({round(100 * found[-1].kept)} %)"
+        assert cells == expected
 
 
 def test_the_page_of_a_notebook_escapes_what_it_is_given(host, split):
@@ -818,6 +878,8 @@ def test_the_picture_has_words_and_draws_what_was_measured(audit):
         points = set(zip(curve.kept, curve.tail_share, strict=True))
         drawn = line.get_xydata()
         assert {tuple(point) for point in drawn} <= points
+        able = curve.tail_share >= audit.tail_share_
+        assert drawn[0, 0] == curve.kept[able].max()
         assert (np.diff(drawn[:, 0]) <= 0).all()
         assert (np.diff(drawn[:, 1]) > 0).all()
 
