@@ -106,7 +106,7 @@ def shares_of_users(X, features):
         Shares of the items of a history with the feature, in [0, 1].
     """
     ones = csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
-    has = csr_array(features, copy=True)
+    has = csr_array(features)
     has.data = (has.data > 0).astype(np.float64)
     lengths = np.maximum(np.diff(ones.indptr), 1)
     return csr_array(diags_array(1 / lengths) @ (ones @ has))

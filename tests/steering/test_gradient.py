@@ -752,3 +752,13 @@ def test_no_interactions():
     for way in ({}, {"direction": "positive_gradient", "loss": "bpr"}):
         with pytest.raises(ValueError, match=r"^`direction` must give a sum that is"):
             GradientPopularityAdjuster(host, **way).fit(csr_array((3, 5)))
+
+
+@pytest.mark.parametrize("name", ["beta", "gamma"])
+def test_a_strength_beyond_float32_is_named(arrays, X, name):
+    model = fit(arrays, X).set_params(**{"beta": 1.0, "gamma": 1.0, name: 1e39})
+    line = f"^`{name}` must leave scores that float32 holds"
+    with pytest.raises(ValueError, match=line):
+        model.decision_function(X)
+    with pytest.raises(ValueError, match=line):
+        model.export_embeddings(X)

@@ -134,7 +134,8 @@ def test_a_fold_in_of_the_callers_own_is_never_shared(interactions, tmp_path):
 def test_a_torch_module_that_trains_on_is_another_host():
     import torch
 
-    made = HOSTS["sequence_model"]()
+    # A copy: other tests have the host that is kept.
+    made = copy.deepcopy(HOSTS["sequence_model"]())
     host = made.recommender
     key = host._content_key()
     with torch.no_grad():
