@@ -172,8 +172,8 @@ class ScoreRule(ExportMixin, PoolMixin, MetaEstimatorMixin, BaseEstimator):
         decode_into(self.recommender_, out, encoded.embeddings)
 
     def _choose(self, pool, turned, k):
-        # No rule makes more than -inf of the -inf of padding.
-        scores = pool.scores.copy()
+        # Whatever the host fills up with; no rule makes more of -inf.
+        scores = np.where(pool.items < 0, np.float32(-np.inf), pool.scores)
         with within_float32():
             self._rescore(scores, pool.items, of_rows(turned, pool.factors))
         return _best_places(pool.items, scores, k), scores

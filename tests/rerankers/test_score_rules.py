@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.decomposition import NMF, TruncatedSVD
+from sklearn.frozen import FrozenEstimator
 
 from skpopsteer import as_recommender
 from skpopsteer.rerankers import (
@@ -342,6 +343,26 @@ def test_of_a_row_without_an_item_left_nothing_is_recommended(rule):
     model = fitted(rule, strength=0.7, pool_size=3)
     lists = model.recommend(every, 4, user_ids=IDS)
     assert lists.tolist() == [[-1] * 4] * len(IDS)
+
+
+class PadsWithZeros(FrozenEstimator):
+    """A host of somebody else, whose scores of no items are 0."""
+
+    def recommend(self, *args, **kwargs):
+        items, scores = self.estimator.recommend(*args, **kwargs)
+        return items, np.where(items < 0, np.float32(0), scores)
+
+
+@pytest.mark.parametrize("name", ["penalty", "published boost", "boost", "power"])
+def test_padding_is_no_item_whatever_its_score(name):
+    low = as_recommender((U - 5, V))
+    assert low.decision_function(X, user_ids=IDS).max() <= 0
+    expected, lists = (
+        fitted(name, one, strength=0.7, pool_size=6).recommend(X, 6, user_ids=IDS)
+        for one in (low, PadsWithZeros(low))
+    )
+    assert (expected == -1).any()
+    assert np.array_equal(lists, expected)
 
 
 def test_where_equal_items_are_all_that_is_left_each_comes_once():
