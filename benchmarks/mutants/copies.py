@@ -38,7 +38,8 @@ def settings(folder, tests=None):
     """
     if tests is None:
         tests = [f"tests/{folder}", f"skpopsteer/{folder}"]
-        tests += ["tests/golden"] if folder != "metrics" else []
+        if folder != "metrics":
+            tests += ["tests/golden", "tests/test_documented_defaults.py"]
     arguments = ["-p", "quick_first", "-p", "no:cacheprovider", "-p", "no:xdist"]
     # Every mutant has the doctests of its function; one of them is enough.
     arguments += ["-k", "not __mutmut_", "-m", "not slow and not network and not gpu"]

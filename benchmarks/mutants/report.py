@@ -67,9 +67,10 @@ def report(copies, by_file, size, seed, known=""):
         "time, or a crash. *Equivalent*: means the same as the code; "
         "`benchmarks/equivalent_mutants.toml` says why. *Score*: killed or stopped, of "
         "those tried that are not equivalent. Tests: of the folder itself, its "
-        "doctests and, but for `metrics`, `tests/golden`; what some kill the others do "
-        "not try. Functions below a decorator, as properties and some `fit`, are not "
-        "mutated. Files that a run does not try keep their figures of a run before. "
+        "doctests and, but for `metrics`, `tests/golden` and the documented defaults; "
+        "what some kill the others do not try. Functions below a decorator, as "
+        "properties and some `fit`, are not mutated. Files that a run does not try "
+        "keep their figures of a run before. "
         "Survivors in files of formulas have been given a test, so that this sample is "
         "no longer a fair one for them: another `--seed` is.",
         "",

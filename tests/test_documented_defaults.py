@@ -1,16 +1,20 @@
-"""A selector that is given nothing does what its docstring says."""
+"""An estimator that is given no more than it needs does what its docstring says."""
 
 import pytest
 
-import skpopsteer.neurons
-from tests.neurons.documented import (
+from skpopsteer import neurons, rerankers, steering
+from tests.documented import (
     as_documented,
     differing_defaults,
     documented_defaults,
     estimators_of,
 )
 
-ESTIMATORS = estimators_of(skpopsteer.neurons)
+ESTIMATORS = {
+    name: estimator
+    for package in (neurons, rerankers, steering)
+    for name, estimator in estimators_of(package).items()
+}
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -42,4 +46,5 @@ def test_defaults_are_found_and_compared():
     assert not as_documented(1, "1.0")
     assert not as_documented(0.6, "0.5")
     assert not as_documented(min, "sorted")
-    assert {"PopularityNeuronSelector", "NeuronUnion"} <= ESTIMATORS.keys()
+    found = {"PopularityNeuronSelector", "MMRReranker", "SteeredRecommender"}
+    assert found <= ESTIMATORS.keys()
