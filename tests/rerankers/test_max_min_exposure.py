@@ -151,9 +151,7 @@ def test_a_provider_alone_owns_twice_the_places():
     # As published: what belongs to n providers is 1 + 1 / n of all places.
     host = host_of([[1.0]])
     X = csr_array((1, 1))
-    model = MaxMinExposureReranker(
-        host, n_epochs=1, learning_rate=0.1, momentum=0.0, n_recommendations=1
-    ).fit(X, user_ids=[0], item_groups=[-1])
+    model = MaxMinExposureReranker(host).fit(X, user_ids=[0], item_groups=[-1])
     pool = draw_pools(model, X, np.array([0]), 1)
     owners, shares = model._providers_of(pool)
     assert owners.tolist() == [0]
